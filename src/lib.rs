@@ -1,32 +1,68 @@
 //! heirloom: versioned entities for Rust.
 
+// The derives name the crate by its public path, also where it is derived for itself.
 extern crate self as heirloom;
 
 mod children;
+mod diff;
 mod digest;
 mod entity;
+mod error;
+mod history;
 mod id;
+mod lineage;
+mod log;
 mod order;
+mod patch;
 mod registry;
 mod schema;
+mod tree;
 mod value;
+mod when;
 
+pub use children::{Child, Children, LoadError, References, RepeatedId, Shared};
+pub use diff::{Change, ChangeKind, Changes, JsonPatchError, Place, RepeatedError, Subject, diff, diff_each, to_json};
 pub use digest::{Digest, Digester};
-pub use entity::{Entity, Field, FieldToken, Plain};
-
+pub use entity::{Entity, Field, FieldToken, Key, Plain};
+pub use error::{Error, Result};
+pub use heirloom_derive::{Entity, Value};
+pub use history::{
+    CommitError, FieldVersion, History, ReadError, TypeError, Version, VersionKind, Versions,
+};
 pub use id::{EntityId, Id, IdError, Ids};
-pub use schema::{FieldMeta, Layout, Meta, Role};
-pub use value::{ApplyError, DecodeError, Delta, JsonError, Leaf, Name, Value};
+pub use log::{Argument, Entry, Properties, Run, RunEnd};
+pub use patch::{Patch, PatchError};
+pub use registry::{
+    Access, AddressError, ArgumentError, Batch, Builder, CallError, Callable, Caller, Description, Expected, Held,
+    Observation, Outcome, Parameter, Plain as PlainArg, RegisterError, Registration, Registry, Strategy, Strays,
+    Subscription,
+};
+pub use schema::{FieldMeta, Layout, Layouter, Meta, Role};
+pub use tree::Tree;
+pub use value::{ApplyError, BridgeError, DecodeError, Delta, JsonError, Leaf, Name, Value};
+pub use when::{Clock, Position, Revision, SystemClock, TimeError, Timestamp, When};
+
+/// What most programs need: `use heirloom::prelude::*;`.
+pub mod prelude {
+    pub use crate::{
+        Child, Children, Entity, EntityId, Held, History, Id, Patch, References, Registry, Revision, Shared, Timestamp,
+        Value, When,
+    };
+}
 
 /// What the derives' expansions name. Not part of the public interface.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::children::Load;
     pub use crate::digest::Digester;
     pub use crate::entity::value_type;
     pub use crate::entity::{
-        AnyCell, AnyEntity, Assemble, ChildChange, Foreign, Handling, Key, Native, NoSource, Pairs, Slot, Source,
-        ValueFields, ValueType, Visit, VisitMut, VisitPair, inline,
+        AnyCell, AnyEntity, Assemble, Cell, ChildChange, Comparison, EntityField, FieldSet, Foreign, ForeignField, Handling, Key, Native, NoSource, OwnId, ValueField,
+        Pairs, Part, Record, Slot, Source, TypeRow, ValueFields, ValueType, Visit, VisitMut, VisitPair, decode_entity,
+        inline,
     };
-    pub use crate::registry::{CreatedOutput, Output, Param, PlainOutput, PlainParam};
+    pub use crate::registry::{
+        Arg, Arguments, CreatedOutput, Output, OutputKind, Param, PlainOutput, PlainParam, Signature,
+    };
     pub use crate::schema::Layouter;
 }

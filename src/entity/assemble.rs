@@ -160,8 +160,9 @@ pub fn decode_entity<T: Entity>(id: EntityId, value: &Value, source: &mut dyn So
     let parts =
         Parts::named(&fields).ok_or_else(|| DecodeError::new(format!("the fields of {}", T::META.name), value))?;
     let mut assembler = Assembler { variant: variant.as_deref(), parts, source };
-    let meta = leaf_meta(T::META, &assembler).unwrap_or(T::META);
-    assembler.parts.refuse_unknown(meta.fields, Some(meta.id))?;
+    if let Some(meta) = leaf_meta(T::META, &assembler) {
+        assembler.parts.refuse_unknown(meta.fields, Some(meta.id))?;
+    }
     T::assemble(id, &mut assembler)
 }
 

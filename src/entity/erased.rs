@@ -1,11 +1,13 @@
 //! Entities without their type: what the engine works on.
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{AnyCell, Cell, ChildChange, Entity, Handling, Key, Pairs, Slot, Visit, VisitMut, VisitPair};
+use super::{
+    AnyCell, Cell, ChildChange, Entity, Handling, Key, Pairs, Record, Slot, TypeRow, Visit, VisitMut, VisitPair, record,
+};
 use crate::digest::{Digest, Digester};
 use crate::id::EntityId;
 use crate::schema::Meta;
@@ -31,16 +33,10 @@ pub trait AnyEntity: Send + Sync {
     fn entity_id(&self) -> EntityId;
     /// The row of this very value.
     fn meta_of(&self) -> &'static Meta;
-    /// The row of its type: for a variant that of the enum.
-    fn type_meta(&self) -> &'static Meta;
-    /// Its Rust type.
-    fn rust_type(&self) -> TypeId;
+    /// What the engine knows of its type; for a variant that of the enum.
+    fn row(&self) -> &'static TypeRow;
     /// It, to be downcast.
     fn as_any(&self) -> &dyn Any;
-    /// Whether some field holds entities by value.
-    fn holds_inline(&self) -> bool;
-    /// Whether it must be settled before it is kept.
-    fn settles(&self) -> bool;
     /// Compares its own state with that of `after`, an entity of the same Rust type; owned entities to be compared
     /// themselves are added to `pairs`, but for those of differing fields.
     fn compare<'a>(&'a self, after: &'a dyn AnyEntity, pairs: &mut Pairs<'a>) -> Comparison;
@@ -54,6 +50,10 @@ pub trait AnyEntity: Send + Sync {
     fn owned(&self) -> usize;
     /// Visits the entities that it refers to: field, id.
     fn references(&self, visit: &mut dyn FnMut(u16, EntityId));
+    /// Tells which references of one field are gone (`false`) and which are new (`true`).
+    fn reference_changes(&self, field: u16, after: &dyn AnyEntity, visit: &mut dyn FnMut(bool, EntityId));
+    /// Its own state without the entities it holds by value.
+    fn record(&self) -> Record;
     /// Its stored fields in canonical form, a variant around them for an enum of entities.
     fn encode(&self) -> Value;
     /// One stored field in canonical form.
@@ -66,6 +66,8 @@ pub trait AnyEntity: Send + Sync {
     fn settle(&mut self, before: Option<&dyn AnyEntity>);
     /// A cell around a copy.
     fn to_cell(&self) -> Arc<dyn AnyCell>;
+    /// The digest of its stored values and its children's digests.
+    fn digest(&self) -> Digest;
     /// Visits the shared handles, direct or within entities held by value, whose digest is not known yet.
     fn unsealed<'a>(&'a self, visit: &mut dyn FnMut(&'a dyn Slot));
 }
@@ -77,20 +79,11 @@ impl<T: Entity> AnyEntity for T {
     fn meta_of(&self) -> &'static Meta {
         Entity::meta_of(self)
     }
-    fn type_meta(&self) -> &'static Meta {
-        T::META
-    }
-    fn rust_type(&self) -> TypeId {
-        TypeId::of::<T>()
+    fn row(&self) -> &'static TypeRow {
+        TypeRow::of::<T>()
     }
     fn as_any(&self) -> &dyn Any {
         self
-    }
-    fn holds_inline(&self) -> bool {
-        T::HOLDS_INLINE
-    }
-    fn settles(&self) -> bool {
-        <T as Entity>::SETTLES
     }
     fn compare<'a>(&'a self, after: &'a dyn AnyEntity, pairs: &mut Pairs<'a>) -> Comparison {
         let Some(after) = after.as_any().downcast_ref::<T>() else {
@@ -122,6 +115,14 @@ impl<T: Entity> AnyEntity for T {
     }
     fn references(&self, visit: &mut dyn FnMut(u16, EntityId)) {
         self.visit(&mut References(visit));
+    }
+    fn reference_changes(&self, field: u16, after: &dyn AnyEntity, visit: &mut dyn FnMut(bool, EntityId)) {
+        if let Some(after) = after.as_any().downcast_ref::<T>() {
+            self.visit_pair(after, &mut ReferenceChanges { field: field.into(), visit });
+        }
+    }
+    fn record(&self) -> Record {
+        record::record(self)
     }
     fn encode(&self) -> Value {
         let meta = Entity::meta_of(self);
@@ -156,6 +157,10 @@ impl<T: Entity> AnyEntity for T {
     }
     fn to_cell(&self) -> Arc<dyn AnyCell> {
         Arc::new(Cell::new(self.clone()))
+    }
+    fn digest(&self) -> Digest {
+        seal_below(self);
+        digest_entity(self)
     }
     fn unsealed<'a>(&'a self, visit: &mut dyn FnMut(&'a dyn Slot)) {
         self.visit(&mut Unsealed(visit));
@@ -268,6 +273,28 @@ impl<'a> Visit<'a> for References<'_> {
     fn field<W: Handling<F>, F: 'static>(&mut self, index: usize, field: &'a F) {
         let index = u16::try_from(index).expect("the derive refuses more fields");
         W::references(field, &mut |id| (self.0)(index, id));
+    }
+}
+
+struct ReferenceChanges<'v> {
+    field: usize,
+    visit: &'v mut dyn FnMut(bool, EntityId),
+}
+
+impl<'a> VisitPair<'a> for ReferenceChanges<'_> {
+    fn field<W: Handling<F>, F: 'static>(&mut self, index: usize, before: &'a F, after: &'a F) {
+        if index == self.field {
+            W::reference_changes(before, after, self.visit);
+        }
+    }
+    fn judged<W: Handling<F>, F: 'static>(
+        &mut self,
+        index: usize,
+        before: &'a F,
+        after: &'a F,
+        _: fn(&F, &F) -> bool,
+    ) {
+        self.field::<W, F>(index, before, after);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a field's type must know: its role, its canonical form, and how two of it are compared.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use super::{AnyCell, ChildChange, Key, Pairs, Slot, Source, pair_slots};
@@ -85,6 +86,24 @@ pub trait Field: Clone + Send + Sync + 'static {
     /// Visits the entities that it refers to.
     fn references(&self, _visit: &mut dyn FnMut(EntityId)) {}
 
+    /// Tells which references are gone (`false`) and which are new (`true`).
+    fn reference_changes(&self, after: &Self, visit: &mut dyn FnMut(bool, EntityId)) {
+        let (mut before_ids, mut after_ids) = (Vec::new(), Vec::new());
+        self.references(&mut |id| before_ids.push(id));
+        after.references(&mut |id| after_ids.push(id));
+        set_changes(before_ids, after_ids, visit);
+    }
+
+    /// The handle itself, for shared children: a record keeps it instead of a list of all their ids.
+    fn handle(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+    }
+
+    /// The field of a kept handle.
+    fn restore(_handle: &Arc<dyn Any + Send + Sync>) -> Option<Self> {
+        None
+    }
+
     /// Puts `child` where the entity of its id is owned; `false` if it is not.
     fn adopt(&mut self, _child: &Arc<dyn AnyCell>) -> bool {
         false
@@ -115,6 +134,16 @@ pub trait Field: Clone + Send + Sync + 'static {
     fn decode_list(_value: &Value) -> Option<Vec<Self>> {
         None
     }
+}
+
+/// What is only in `before` (`false`) and what is only in `after` (`true`), each once.
+fn set_changes(mut before: Vec<EntityId>, mut after: Vec<EntityId>, visit: &mut dyn FnMut(bool, EntityId)) {
+    for ids in [&mut before, &mut after] {
+        ids.sort_unstable();
+        ids.dedup();
+    }
+    before.iter().filter(|id| after.binary_search(id).is_err()).for_each(|id| visit(false, *id));
+    after.iter().filter(|id| before.binary_search(id).is_err()).for_each(|id| visit(true, *id));
 }
 
 /// A field type that owns no entity: it may stand in a set, as the key of a map, in a value type, as an argument.
@@ -157,6 +186,16 @@ pub trait Handling<F>: 'static {
     }
     /// See [`Field::references`].
     fn references(_field: &F, _visit: &mut dyn FnMut(EntityId)) {}
+    /// See [`Field::reference_changes`].
+    fn reference_changes(_before: &F, _after: &F, _visit: &mut dyn FnMut(bool, EntityId)) {}
+    /// See [`Field::handle`].
+    fn handle(_field: &F) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+    }
+    /// See [`Field::restore`].
+    fn restore(_handle: &Arc<dyn Any + Send + Sync>) -> Option<F> {
+        None
+    }
     /// See [`Field::adopt`].
     fn adopt(_field: &mut F, _child: &Arc<dyn AnyCell>) -> bool {
         false
@@ -212,6 +251,15 @@ impl<F: Field> Handling<F> for Native {
     }
     fn references(field: &F, visit: &mut dyn FnMut(EntityId)) {
         field.references(visit);
+    }
+    fn reference_changes(before: &F, after: &F, visit: &mut dyn FnMut(bool, EntityId)) {
+        before.reference_changes(after, visit);
+    }
+    fn handle(field: &F) -> Option<Arc<dyn Any + Send + Sync>> {
+        field.handle()
+    }
+    fn restore(handle: &Arc<dyn Any + Send + Sync>) -> Option<F> {
+        F::restore(handle)
     }
     fn adopt(field: &mut F, child: &Arc<dyn AnyCell>) -> bool {
         F::HOLDS_ENTITIES && field.adopt(child)

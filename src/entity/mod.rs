@@ -6,7 +6,10 @@ mod containers;
 mod erased;
 mod field;
 mod foreign;
+mod kept;
 mod maps;
+mod record;
+mod row;
 mod scalars;
 mod slot;
 pub mod value_type;
@@ -18,6 +21,10 @@ pub use erased::{AnyEntity, Comparison, FieldSet};
 pub use field::{Field, Handling, Native, Plain, Visit, VisitMut, VisitPair};
 pub use foreign::Foreign;
 pub(crate) use foreign::EncodeFailure;
+pub use kept::{EntityField, ForeignField, OwnId, ValueField};
+pub use record::{Part, Record};
+pub(crate) use record::owned_ids;
+pub use row::TypeRow;
 pub use slot::{ChildChange, Key, Pairs, Slot};
 pub(crate) use slot::pair_slots;
 pub use value_type::{ValueFields, ValueType};
@@ -83,14 +90,16 @@ pub struct FieldToken<E, F> {
     of: PhantomData<fn(E) -> F>,
 }
 
-impl<E: Entity, F> FieldToken<E, F> {
+impl<E, F> FieldToken<E, F> {
     /// The field at `index` among the stored ones of `E`. For the derive.
     #[doc(hidden)]
     #[must_use]
     pub const fn new(index: usize, get: fn(&E) -> &F) -> Self {
         Self { index, get, of: PhantomData }
     }
+}
 
+impl<E: Entity, F> FieldToken<E, F> {
     /// The stored name.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -158,6 +167,11 @@ pub mod inline {
             _ => return false,
         }
         true
+    }
+
+    /// Puts `Default` in the skipped fields, its own and those of the entities it holds by value.
+    pub fn forget<T: Entity>(entity: &mut T) {
+        super::AnyEntity::settle(entity, None);
     }
 
     /// Writes the digest of the entity.

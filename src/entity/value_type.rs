@@ -255,3 +255,21 @@ pub const fn is_field(fields: &[&str], field: &str) -> bool {
     false
 }
 
+/// Whether no name stands twice: checked while compiling.
+#[must_use]
+pub const fn are_distinct(names: &[&str]) -> bool {
+    let mut index = 0;
+    while index < names.len() {
+        if is_field(names.split_at(index).0, names[index]) {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+/// The comparison of a field, so that one of another type is one error.
+#[must_use]
+pub const fn judge<F>(same: fn(&F, &F) -> bool) -> fn(&F, &F) -> bool {
+    same
+}

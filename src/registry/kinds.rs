@@ -1,6 +1,36 @@
 //! Which types a callable may take and give: one implementation per type, so that nothing fits in two ways.
 
-/// A type that a registered function may take.
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+use smallvec::SmallVec;
+
+use super::error::ArgumentError;
+use super::load::{Loading, Used};
+use crate::entity::{AnyCell, Cell, Entity, Field, NoSource, TypeRow, downcast};
+use crate::history::{ExpectedHead, Input};
+use crate::id::Id;
+use crate::lineage::Ix;
+use crate::log::Argument;
+use crate::schema::Layouter;
+use crate::when::Revision;
+
+/// What a callable does with a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Access {
+    /// It takes an entity by `&`.
+    Reads,
+    /// It takes an entity by `&mut`.
+    Edits,
+    /// It takes a plain value.
+    Value,
+}
+
+/// A type that a registered function may take: `&T` or `&mut T` of an entity, a list of these, or a plain value.
+///
+/// Implemented by `#[derive(Value)]` for your own plain types; others go into [`Plain`](super::PlainArg).
 pub trait Param {
     /// How it is taken.
     type Kind;
@@ -8,17 +38,457 @@ pub trait Param {
     type ListKind;
 }
 
+/// How a parameter is taken.
+pub trait ParamKind<P> {
+    /// What is held while the callable runs.
+    type Slot;
+    /// What the callable gets.
+    type Item<'s>;
+    /// What it does with it.
+    const ACCESS: Access;
+    /// Whether it is a list of entities.
+    const SEVERAL: bool = false;
+
+    /// The type in words.
+    fn type_name() -> String;
+    /// What the callable gets.
+    fn item(slot: &mut Self::Slot) -> Self::Item<'_>;
+    /// Reads the argument from JSON.
+    ///
+    /// # Errors
+    /// It is not of this type.
+    fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Self::Slot, ArgumentError>;
+    /// What the log keeps of it.
+    fn argument(slot: &Self::Slot) -> Argument;
+    /// Tells the entities that it holds.
+    fn used(slot: &Self::Slot, visit: &mut dyn FnMut(Used));
+    /// Gives the entities back after the run.
+    fn collect(slot: Self::Slot, inputs: &mut SmallVec<[Input; 2]>, expected: &mut SmallVec<[ExpectedHead; 2]>);
+}
+
+/// An entity as a callable is given it.
+pub struct Loaded<T> {
+    pub(super) ix: Ix,
+    pub(super) id: Id<T>,
+    pub(super) revision: Revision,
+    pub(super) before: Arc<Cell<T>>,
+}
+
+/// An entity that a callable may change.
+pub struct Editing<T> {
+    pub(super) loaded: Loaded<T>,
+    pub(super) after: Arc<Cell<T>>,
+}
+
+impl<T: Entity> Editing<T> {
+    pub(super) fn of(loaded: Loaded<T>) -> Self {
+        let after = Arc::new(Cell::clone(&loaded.before));
+        Self { loaded, after }
+    }
+
+    fn value_mut(&mut self) -> &mut T {
+        Arc::get_mut(&mut self.after).expect("nobody else has seen the copy that the run works on").value_mut()
+    }
+
+    fn used(&self, access: Access) -> Used {
+        Used { ix: self.loaded.ix, access }
+    }
+}
+
+impl<T: Entity> Loaded<T> {
+    fn argument(&self) -> Argument {
+        Argument::Entity { id: self.id.entity_id(), revision: self.revision }
+    }
+
+    fn expected(&self) -> ExpectedHead {
+        ExpectedHead::At(self.ix, self.revision)
+    }
+}
+
+/// A parameter `&T`.
+pub struct ReadParam;
+
+impl<T: Entity> Param for &T {
+    type Kind = ReadParam;
+    type ListKind = ReadListParam;
+}
+
+impl<'x, T: Entity> ParamKind<&'x T> for ReadParam {
+    type Slot = Loaded<T>;
+    type Item<'s> = &'s T;
+    const ACCESS: Access = Access::Reads;
+
+    fn type_name() -> String {
+        T::META.full_name()
+    }
+    fn item(slot: &mut Loaded<T>) -> &T {
+        slot.before.value()
+    }
+    fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Loaded<T>, ArgumentError> {
+        loading.address(json)
+    }
+    fn argument(slot: &Loaded<T>) -> Argument {
+        slot.argument()
+    }
+    fn used(slot: &Loaded<T>, visit: &mut dyn FnMut(Used)) {
+        visit(Used { ix: slot.ix, access: Access::Reads });
+    }
+    fn collect(slot: Loaded<T>, _: &mut SmallVec<[Input; 2]>, expected: &mut SmallVec<[ExpectedHead; 2]>) {
+        expected.push(slot.expected());
+    }
+}
+
+/// A parameter `&mut T`.
+pub struct EditParam;
+
+impl<T: Entity> Param for &mut T {
+    type Kind = EditParam;
+    type ListKind = EditListParam;
+}
+
+impl<'x, T: Entity> ParamKind<&'x mut T> for EditParam {
+    type Slot = Editing<T>;
+    type Item<'s> = &'s mut T;
+    const ACCESS: Access = Access::Edits;
+
+    fn type_name() -> String {
+        T::META.full_name()
+    }
+    fn item(slot: &mut Editing<T>) -> &mut T {
+        slot.value_mut()
+    }
+    fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
+        loading.address(json).map(Editing::of)
+    }
+    fn argument(slot: &Editing<T>) -> Argument {
+        slot.loaded.argument()
+    }
+    fn used(slot: &Editing<T>, visit: &mut dyn FnMut(Used)) {
+        visit(slot.used(Access::Edits));
+    }
+    fn collect(
+        slot: Editing<T>,
+        inputs: &mut SmallVec<[Input; 2]>,
+        expected: &mut SmallVec<[ExpectedHead; 2]>,
+    ) {
+        expected.push(slot.loaded.expected());
+        inputs.push(Input { ix: slot.loaded.ix, before: slot.loaded.before, after: slot.after });
+    }
+}
+
+macro_rules! entity_lists {
+    ($($kind:ident, $slot:ident, $access:expr, $ref:ty, $one:ident;)*) => {$(
+        /// A parameter that is a list of entities.
+        pub struct $kind;
+
+        impl<'x, T: Entity> ParamKind<Vec<$ref>> for $kind {
+            type Slot = Vec<$slot<T>>;
+            type Item<'s> = Vec<<$one as ParamKind<$ref>>::Item<'s>>;
+            const ACCESS: Access = $access;
+            const SEVERAL: bool = true;
+
+            fn type_name() -> String {
+                format!("list<{}>", T::META.full_name())
+            }
+            fn item(slot: &mut Self::Slot) -> Self::Item<'_> {
+                slot.iter_mut().map(|one| <$one as ParamKind<$ref>>::item(one)).collect()
+            }
+            fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Self::Slot, ArgumentError> {
+                let items = json.as_array().ok_or_else(|| ArgumentError::expected("a list of addresses", json))?;
+                items.iter().map(|item| <$one as ParamKind<$ref>>::read(item, loading)).collect()
+            }
+            fn argument(slot: &Self::Slot) -> Argument {
+                Argument::Several(slot.iter().map(<$one as ParamKind<$ref>>::argument).collect())
+            }
+            fn used(slot: &Self::Slot, visit: &mut dyn FnMut(Used)) {
+                slot.iter().for_each(|one| <$one as ParamKind<$ref>>::used(one, visit));
+            }
+            fn collect(
+                slot: Self::Slot,
+                inputs: &mut SmallVec<[Input; 2]>,
+                expected: &mut SmallVec<[ExpectedHead; 2]>,
+            ) {
+                slot.into_iter().for_each(|one| <$one as ParamKind<$ref>>::collect(one, inputs, expected));
+            }
+        }
+    )*};
+}
+
+entity_lists! {
+    ReadListParam, Loaded, Access::Reads, &'x T, ReadParam;
+    EditListParam, Editing, Access::Edits, &'x mut T, EditParam;
+}
+
+impl<P: Param> Param for Vec<P> {
+    type Kind = P::ListKind;
+    type ListKind = PlainParam;
+}
+
 /// A parameter that is a plain value.
 pub struct PlainParam;
 
+impl<V: Field> ParamKind<V> for PlainParam {
+    type Slot = PlainSlot<V>;
+    type Item<'s> = V;
+    const ACCESS: Access = Access::Value;
+
+    fn type_name() -> String {
+        V::layout(&mut Layouter::default())
+    }
+    fn item(slot: &mut PlainSlot<V>) -> V {
+        slot.value.take().expect("a callable runs once with its arguments")
+    }
+    fn read(json: &Json, loading: &mut Loading<'_>) -> Result<PlainSlot<V>, ArgumentError> {
+        let value = loading.value(json)?;
+        V::decode(&value, &mut NoSource).map(PlainSlot::of).map_err(ArgumentError::Decode)
+    }
+    fn argument(slot: &PlainSlot<V>) -> Argument {
+        Argument::Value(slot.value.as_ref().map(Field::encode).unwrap_or_default())
+    }
+    fn used(_: &PlainSlot<V>, _: &mut dyn FnMut(Used)) {}
+    fn collect(_: PlainSlot<V>, _: &mut SmallVec<[Input; 2]>, _: &mut SmallVec<[ExpectedHead; 2]>) {}
+}
+
+/// A plain argument, until the callable takes it.
+pub struct PlainSlot<V> {
+    value: Option<V>,
+}
+
+impl<V> PlainSlot<V> {
+    pub(super) fn of(value: V) -> Self {
+        Self { value: Some(value) }
+    }
+}
+
 /// A type that a registered function may give back.
-pub trait Output {
+#[diagnostic::on_unimplemented(
+    message = "a callable cannot give back a `{Self}`",
+    label = "expected nothing, a plain value, an entity, or a tuple, list, option or `Result` of these",
+    note = "a type of your own: put `#[derive(Value)]` or `#[derive(Entity)]` on it"
+)]
+pub trait Output: Sized {
     /// How it is unpacked.
-    type Kind;
+    type Kind: OutputKind<Self>;
+}
+
+/// What a callable failed with.
+pub type Failure = Box<dyn StdError + Send + Sync>;
+
+/// How an output is unpacked.
+pub trait OutputKind<R> {
+    /// What the caller gets.
+    type Value;
+    /// Whether it may hold entities, which then are created by the run.
+    const CREATES: bool;
+
+    /// The type in words.
+    fn type_name() -> String;
+    /// Takes the created entities out.
+    ///
+    /// # Errors
+    /// The callable returned an error.
+    fn unpack(output: R, created: &mut Vec<Arc<dyn AnyCell>>) -> Result<Self::Value, Failure>;
+    /// The value as JSON; a created entity is its address.
+    fn json(value: &Self::Value) -> Json;
 }
 
 /// An output that is a plain value.
 pub struct PlainOutput;
 
+impl<V: Field> OutputKind<V> for PlainOutput {
+    type Value = V;
+    const CREATES: bool = false;
+
+    fn type_name() -> String {
+        V::layout(&mut Layouter::default())
+    }
+    fn unpack(output: V, _: &mut Vec<Arc<dyn AnyCell>>) -> Result<V, Failure> {
+        Ok(output)
+    }
+    fn json(value: &V) -> Json {
+        value.encode().to_json()
+    }
+}
+
 /// An output that is an entity: created by the run.
 pub struct CreatedOutput;
+
+impl<T: Entity> OutputKind<T> for CreatedOutput {
+    type Value = T;
+    const CREATES: bool = true;
+
+    fn type_name() -> String {
+        T::META.full_name()
+    }
+    fn unpack(output: T, created: &mut Vec<Arc<dyn AnyCell>>) -> Result<T, Failure> {
+        created.push(Arc::new(Cell::new(output.clone())));
+        Ok(output)
+    }
+    fn json(value: &T) -> Json {
+        json!(format!("@{}", value.entity_id()))
+    }
+}
+
+/// An output made of others.
+pub struct NestedOutput;
+
+impl<R: Output> Output for Vec<R> {
+    type Kind = NestedOutput;
+}
+
+impl<R: Output> OutputKind<Vec<R>> for NestedOutput {
+    type Value = Vec<<R::Kind as OutputKind<R>>::Value>;
+    const CREATES: bool = R::Kind::CREATES;
+
+    fn type_name() -> String {
+        format!("list<{}>", R::Kind::type_name())
+    }
+    fn unpack(output: Vec<R>, created: &mut Vec<Arc<dyn AnyCell>>) -> Result<Self::Value, Failure> {
+        output.into_iter().map(|one| R::Kind::unpack(one, created)).collect()
+    }
+    fn json(value: &Self::Value) -> Json {
+        Json::Array(value.iter().map(R::Kind::json).collect())
+    }
+}
+
+impl<R: Output> Output for Option<R> {
+    type Kind = NestedOutput;
+}
+
+impl<R: Output> OutputKind<Option<R>> for NestedOutput {
+    type Value = Option<<R::Kind as OutputKind<R>>::Value>;
+    const CREATES: bool = R::Kind::CREATES;
+
+    fn type_name() -> String {
+        format!("option<{}>", R::Kind::type_name())
+    }
+    fn unpack(output: Option<R>, created: &mut Vec<Arc<dyn AnyCell>>) -> Result<Self::Value, Failure> {
+        output.map(|one| R::Kind::unpack(one, created)).transpose()
+    }
+    fn json(value: &Self::Value) -> Json {
+        value.as_ref().map_or(Json::Null, R::Kind::json)
+    }
+}
+
+impl<R: Output, E: Into<Failure>> Output for Result<R, E> {
+    type Kind = NestedOutput;
+}
+
+impl<R: Output, E: Into<Failure>> OutputKind<Result<R, E>> for NestedOutput {
+    type Value = <R::Kind as OutputKind<R>>::Value;
+    const CREATES: bool = R::Kind::CREATES;
+
+    fn type_name() -> String {
+        format!("result<{}>", R::Kind::type_name())
+    }
+    fn unpack(output: Result<R, E>, created: &mut Vec<Arc<dyn AnyCell>>) -> Result<Self::Value, Failure> {
+        output.map_err(Into::into).and_then(|one| R::Kind::unpack(one, created))
+    }
+    fn json(value: &Self::Value) -> Json {
+        R::Kind::json(value)
+    }
+}
+
+macro_rules! tuple_outputs {
+    ($(($($name:ident $index:tt),+);)*) => {$(
+        impl<$($name: Output),+> Output for ($($name,)+) {
+            type Kind = NestedOutput;
+        }
+
+        impl<$($name: Output),+> OutputKind<($($name,)+)> for NestedOutput {
+            type Value = ($(<$name::Kind as OutputKind<$name>>::Value,)+);
+            const CREATES: bool = false $(|| $name::Kind::CREATES)+;
+
+            fn type_name() -> String {
+                format!("({})", [$($name::Kind::type_name()),+].join(", "))
+            }
+            fn unpack(output: ($($name,)+), created: &mut Vec<Arc<dyn AnyCell>>) -> Result<Self::Value, Failure> {
+                Ok(($($name::Kind::unpack(output.$index, created)?,)+))
+            }
+            fn json(value: &Self::Value) -> Json {
+                Json::Array(vec![$($name::Kind::json(&value.$index)),+])
+            }
+        }
+    )*};
+}
+
+tuple_outputs! {
+    (A 0);
+    (A 0, B 1);
+    (A 0, B 1, C 2);
+    (A 0, B 1, C 2, D 3);
+    (A 0, B 1, C 2, D 3, E 4);
+    (A 0, B 1, C 2, D 3, E 4, G 5);
+}
+
+macro_rules! plain {
+    ($($type:ty),* $(,)?) => {$(
+        impl Param for $type {
+            type Kind = PlainParam;
+            type ListKind = PlainParam;
+        }
+        impl Output for $type {
+            type Kind = PlainOutput;
+        }
+    )*};
+}
+
+plain! {
+    (), bool, char, String, Box<str>, Arc<str>, std::time::Duration,
+    i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, f32, f64,
+    crate::id::EntityId,
+}
+
+impl<T: 'static> Param for Id<T> {
+    type Kind = PlainParam;
+    type ListKind = PlainParam;
+}
+
+impl<T: 'static> Output for Id<T> {
+    type Kind = PlainOutput;
+}
+
+macro_rules! plain_containers {
+    ($([$($generics:tt)*] $type:ty;)*) => {$(
+        impl<$($generics)*> Param for $type {
+            type Kind = PlainParam;
+            type ListKind = PlainParam;
+        }
+    )*};
+}
+
+plain_containers! {
+    [P: Param] Option<P>;
+    [P: Param, const N: usize] [P; N];
+    [K: Param, V: Param] std::collections::BTreeMap<K, V>;
+    [K: Param, V: Param, S] std::collections::HashMap<K, V, S>;
+    [K: Param, V: Param, S] indexmap::IndexMap<K, V, S>;
+    [T: Param] std::collections::BTreeSet<T>;
+    [T: Param, S] std::collections::HashSet<T, S>;
+    [A: Param, B: Param] (A, B);
+    [A: Param, B: Param, C: Param] (A, B, C);
+}
+
+impl<K, V> Output for std::collections::BTreeMap<K, V>
+where
+    Self: Field,
+{
+    type Kind = PlainOutput;
+}
+
+impl<K, V, S> Output for std::collections::HashMap<K, V, S>
+where
+    Self: Field,
+{
+    type Kind = PlainOutput;
+}
+
+/// The entity with its type: its row was compared when it was found.
+pub(super) fn typed<T: Entity>(cell: Arc<dyn AnyCell>) -> Arc<Cell<T>> {
+    downcast(cell).expect("the type was checked against the row")
+}
+
+/// The row of an entity parameter's type.
+pub(super) const fn row_of<T: Entity>() -> &'static TypeRow {
+    TypeRow::of::<T>()
+}

@@ -1,5 +1,379 @@
 //! The callable registry: functions run through it, and what they change becomes versions.
 
+mod batch;
+mod callable;
+mod caller;
+mod error;
+mod held;
 mod kinds;
+mod load;
+mod observe;
+mod outcome;
+mod plain;
+mod table;
 
-pub use kinds::{CreatedOutput, Output, Param, PlainOutput, PlainParam};
+use std::any::TypeId;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::Value as Json;
+
+pub use batch::{Batch, Expected};
+pub use callable::{Arguments, Callable, Parameter, Signature};
+pub use caller::Caller;
+pub use error::{AddressError, ArgumentError, CallError, RegisterError};
+pub use held::{Held, Strays};
+pub use kinds::{Access, CreatedOutput, Failure, Output, OutputKind, Param, PlainOutput, PlainParam};
+pub use load::Arg;
+pub use observe::{Observation, Subscription};
+pub use outcome::Outcome;
+pub use plain::Plain;
+pub use table::Strategy;
+
+use crate::entity::Entity;
+use crate::history::{CommitError, History, ReadError, Store, TypeError};
+use crate::id::{Id, Ids};
+use crate::schema::Layout;
+use crate::when::{Clock, When};
+use callable::Typed;
+use kinds::row_of;
+use load::Loading;
+use observe::Listeners;
+use table::{Registered, Table};
+
+struct Inner {
+    store: Arc<Store>,
+    table: Table,
+    listeners: Arc<Listeners>,
+    ids: Option<Arc<dyn Ids>>,
+    strays: Strays,
+}
+
+/// Where entities live and functions run on them. Cheap to clone: clones are the same registry.
+///
+/// ```
+/// use heirloom::prelude::*;
+///
+/// #[derive(Entity, Clone)]
+/// struct Student { id: Id<Student>, name: String, gpa: f64 }
+///
+/// fn raise(student: &mut Student, by: f64) { student.gpa = (student.gpa + by).min(4.0); }
+///
+/// let registry = Registry::in_memory();
+/// registry.register("raise", raise)?.params(["student", "by"])?;
+/// let ann = registry.add(Student { id: Id::new(), name: "Ann".into(), gpa: 3.5 })?;
+/// let outcome = registry.by("dean").call(raise, (ann, 0.3))?;
+/// assert_eq!(outcome.changes().to_string(), "Student Ann: gpa 3.5 -> 3.8");
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+/// Builds a registry with a clock, a source of ids or a default of its own.
+#[derive(Default)]
+#[must_use = "nothing is built until `in_memory`"]
+pub struct Builder {
+    clock: Option<Box<dyn Clock>>,
+    ids: Option<Arc<dyn Ids>>,
+    strays: Strays,
+}
+
+impl Builder {
+    /// Takes the times of commits from this clock.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Box::new(clock));
+        self
+    }
+
+    /// Takes the new identities of runs from here.
+    pub fn ids(mut self, ids: impl Ids) -> Self {
+        self.ids = Some(Arc::new(ids));
+        self
+    }
+
+    /// What becomes of edits made to held entities outside the registry, unless a call says otherwise.
+    pub fn strays(mut self, strays: Strays) -> Self {
+        self.strays = strays;
+        self
+    }
+
+    /// A registry that keeps everything in memory.
+    #[must_use]
+    pub fn in_memory(self) -> Registry {
+        Registry {
+            inner: Arc::new(Inner {
+                store: Arc::new(Store::new(self.clock)),
+                table: Table::default(),
+                listeners: Arc::default(),
+                ids: self.ids,
+                strays: self.strays,
+            }),
+        }
+    }
+}
+
+/// What there is to know of a callable. It prints as a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Description {
+    /// Its name.
+    pub name: String,
+    /// The function it is.
+    pub function: String,
+    /// Its parameters.
+    pub parameters: Vec<Parameter>,
+    /// What it gives back.
+    pub output: String,
+    /// How its runs go about their work.
+    pub strategy: Strategy,
+    /// The version of its code, if it was given one.
+    pub code_version: Option<String>,
+    /// What was said of it.
+    pub docs: Option<String>,
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parameters: Vec<String> = self.parameters.iter().map(Parameter::to_string).collect();
+        write!(f, "{}({}) -> {}: {}", self.name, parameters.join(", "), self.output, self.strategy)
+    }
+}
+
+/// A callable that was just registered, for saying more of it.
+#[must_use = "a registered callable can be left as it is: say so with `let _ =`, or name its parameters"]
+pub struct Registration {
+    registered: Arc<Registered>,
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Registration({})", self.registered.name)
+    }
+}
+
+impl Registration {
+    /// Names the parameters, in order, so that `execute` can be given them by name.
+    ///
+    /// # Errors
+    /// The number of names is not that of the parameters, one stands twice, or they have names already.
+    pub fn params<const N: usize>(self, names: [&str; N]) -> Result<Self, RegisterError> {
+        let name = || self.registered.name.to_string();
+        let expected = self.registered.callable.parameters().len();
+        if N != expected {
+            return Err(RegisterError::ParameterCount { name: name(), expected, found: N });
+        }
+        if let Some(twice) = (1..N).find(|index| names[..*index].contains(&names[*index])) {
+            return Err(RegisterError::ParameterTwice { name: name(), parameter: names[twice].to_owned() });
+        }
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        match self.registered.names.set(names) {
+            Ok(()) => Ok(self),
+            Err(_) => Err(RegisterError::GivenTwice { name: name(), what: "parameter names" }),
+        }
+    }
+
+    /// Gives the version of its code, which every run records.
+    ///
+    /// # Errors
+    /// It was given already.
+    pub fn code_version(self, version: impl Into<Arc<str>>) -> Result<Self, RegisterError> {
+        match self.registered.code_version.set(version.into()) {
+            Ok(()) => Ok(self),
+            Err(_) => Err(RegisterError::GivenTwice { name: self.registered.name.to_string(), what: "code version" }),
+        }
+    }
+
+    /// Says what it does.
+    ///
+    /// # Errors
+    /// It was said already.
+    pub fn docs(self, docs: impl Into<String>) -> Result<Self, RegisterError> {
+        match self.registered.docs.set(docs.into()) {
+            Ok(()) => Ok(self),
+            Err(_) => Err(RegisterError::GivenTwice { name: self.registered.name.to_string(), what: "documentation" }),
+        }
+    }
+}
+
+impl Registry {
+    /// A registry that keeps everything in memory, and loses it when the last clone goes.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self::builder().in_memory()
+    }
+
+    /// Begins a registry with a clock, a source of ids or a default of its own.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Registers a function or closure under a name.
+    ///
+    /// # Errors
+    /// The name is taken, or the function is registered already.
+    pub fn register<F, M>(&self, name: &str, function: F) -> Result<Registration, RegisterError>
+    where
+        F: Callable<M>,
+        M: 'static,
+    {
+        // Of a closure that captures something, or a function pointer, there can be several of one type.
+        let by_type = size_of::<F>() == 0;
+        let callable = Box::new(Typed { function, marker: PhantomData::<fn() -> M> });
+        let registered = Registered::new(name.into(), TypeId::of::<F>(), std::any::type_name::<F>(), callable);
+        let registered = self.inner.table.add(registered, by_type)?;
+        Ok(Registration { registered })
+    }
+
+    /// Takes in an entity type before its first entity comes.
+    ///
+    /// # Errors
+    /// Another type has the same stored name.
+    pub fn register_type<T: Entity>(&self) -> Result<(), TypeError> {
+        self.inner.store.types.admit(row_of::<T>())
+    }
+
+    /// The stored layout of an entity type, in words and as a digest.
+    #[must_use]
+    pub fn layout<T: Entity>(&self) -> Layout {
+        self.inner.store.types.layout(row_of::<T>())
+    }
+
+    /// What there is to know of a callable.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn describe(&self, name: &str) -> Result<Description, CallError> {
+        let registered = self.inner.table.by_name(name)?;
+        Ok(Description {
+            name: registered.name.to_string(),
+            function: registered.type_name.to_owned(),
+            parameters: registered.parameters(),
+            output: registered.callable.output(),
+            strategy: registered.plan().strategy,
+            code_version: registered.code_version.get().map(|version| version.to_string()),
+            docs: registered.docs.get().cloned(),
+        })
+    }
+
+    /// The names of all callables, in the order they were registered.
+    #[must_use]
+    pub fn callables(&self) -> Vec<Arc<str>> {
+        self.inner.table.names()
+    }
+
+    /// What was, when, and who did it.
+    #[must_use]
+    pub fn history(&self) -> History {
+        History::new(Arc::clone(&self.inner.store))
+    }
+
+    /// Calls and commits in somebody's name.
+    pub fn by(&self, author: impl Into<Arc<str>>) -> Caller<'_> {
+        self.caller().by(author)
+    }
+
+    /// Calls and commits of which more is to be said.
+    pub fn caller(&self) -> Caller<'_> {
+        Caller::new(self)
+    }
+
+    /// See [`Caller::call`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn call<F, M, A>(
+        &self,
+        function: F,
+        arguments: A,
+    ) -> Result<Outcome<<<F::Output as Output>::Kind as OutputKind<F::Output>>::Value>, CallError>
+    where
+        F: Callable<M>,
+        A: Arguments<F::Signature>,
+    {
+        self.caller().call(function, arguments)
+    }
+
+    /// See [`Caller::execute`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn execute(&self, name: &str, arguments: impl Into<Json>) -> Result<Outcome<Json>, CallError> {
+        self.caller().execute(name, arguments)
+    }
+
+    /// See [`Caller::add`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn add<T: Entity>(&self, entity: T) -> Result<Id<T>, CommitError> {
+        self.caller().add(entity)
+    }
+
+    /// See [`Caller::save`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save<T: Entity>(&self, held: &mut Held<T>) -> Result<Outcome<()>, CommitError> {
+        self.caller().save(held)
+    }
+
+    /// See [`Caller::remove`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn remove<T: Entity>(&self, id: Id<T>) -> Result<Outcome<()>, CommitError> {
+        self.caller().remove(id)
+    }
+
+    /// See [`Caller::revert`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn revert<T: Entity>(&self, id: Id<T>, when: impl Into<When>) -> Result<Outcome<()>, CommitError> {
+        self.caller().revert(id, when)
+    }
+
+    /// See [`Caller::batch`].
+    pub fn batch(&self) -> Batch<'_> {
+        self.caller().batch()
+    }
+
+    /// The entity as it is now.
+    ///
+    /// # Errors
+    /// It is unknown, of another type, or removed.
+    pub fn get<T: Entity>(&self, id: Id<T>) -> Result<T, ReadError> {
+        self.history().get(id)
+    }
+
+    /// The entity as it is now, to be read and edited outside, with the version it came from.
+    ///
+    /// # Errors
+    /// It is unknown, of another type, or removed.
+    pub fn checkout<T: Entity>(&self, id: Id<T>) -> Result<Held<T>, ReadError> {
+        let loading = Loading::new(&self.inner.store, self.inner.strays, None);
+        loading.entity(id).map(Held::new)
+    }
+
+    /// Hears everything that the registry does, until the subscription is dropped. Each observation is delivered once
+    /// and in order, after the step that it tells of, on the thread that did it or one that did another at the time. A
+    /// handler that panics is cut off.
+    pub fn subscribe(&self, handler: impl Fn(&Observation) + Send + Sync + 'static) -> Subscription {
+        self.inner.listeners.add(Arc::new(handler))
+    }
+
+    /// Whether listeners hear anything at all. The log is written in any case.
+    pub fn set_observed(&self, observed: bool) {
+        self.inner.listeners.enabled.store(observed, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("callables", &self.callables()).finish_non_exhaustive()
+    }
+}

@@ -49,7 +49,8 @@ pub enum Delta {
 /// One difference at the end of a path: what stood there and what stands there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf<'a> {
-    /// Where within the value, such as `limits["a"]` or `tags[2]`; empty for the whole.
+    /// Where within the value, to be read after the name of what holds it: `["a"]`, `[2].name`, `.limits["a"]`; empty
+    /// for the whole. Positions and keys of what was removed are those before.
     pub path: String,
     /// The same place as a JSON Pointer (RFC 6901).
     pub pointer: String,
@@ -176,7 +177,8 @@ impl Delta {
         Ok(())
     }
 
-    /// Calls `visit` with every single difference, in the order of the value.
+    /// Calls `visit` with every single difference: in maps, sets and lists what was removed first, what was inserted
+    /// last.
     pub fn leaves<'a>(&'a self, visit: &mut dyn FnMut(Leaf<'a>)) {
         self.walk(&mut Place::default(), visit);
     }
@@ -294,24 +296,52 @@ fn apply_map(
     inserted: &[(usize, Value, Value)],
     changed: &[(Value, Delta)],
 ) -> Result<(), ApplyError> {
-    for (index, key, value) in removed.iter().rev() {
-        match entries.get(*index) {
-            Some((found, held)) if found == key && held == value => drop(entries.remove(*index)),
-            _ => return Err(ApplyError::new(format!("{key}: {value}"), "another entry")),
+    use std::collections::{HashMap, HashSet};
+    let entry = |key: &Value, value: &Value| format!("{key}: {value}");
+    let mut changes: HashMap<&Value, &Delta, ahash::RandomState> =
+        changed.iter().map(|(key, delta)| (key, delta)).collect();
+    // One pass each way, as with lists.
+    let mut gone = removed.iter().peekable();
+    let mut kept = Vec::with_capacity(entries.len());
+    for (index, (key, mut value)) in std::mem::take(entries).into_iter().enumerate() {
+        match gone.peek() {
+            Some((at, name, held)) if *at == index => {
+                if *name != key || *held != value {
+                    return Err(ApplyError::new(entry(name, held), entry(&key, &value)));
+                }
+                gone.next();
+                continue;
+            }
+            _ => {}
         }
-    }
-    for (key, delta) in changed {
-        match entries.iter_mut().find(|(found, _)| found == key) {
-            Some((_, value)) => delta.apply(value)?,
-            None => return Err(ApplyError::new(format!("an entry {key}"), "none")),
+        if let Some(delta) = changes.remove(&key) {
+            delta.apply(&mut value)?;
         }
+        kept.push((key, value));
     }
-    for (index, key, value) in inserted {
-        if *index > entries.len() || entries.iter().any(|(found, _)| found == key) {
+    if let Some((_, name, held)) = gone.next() {
+        return Err(ApplyError::new(entry(name, held), "the end of the map"));
+    }
+    if let Some((key, _)) = changed.iter().find(|(key, _)| changes.contains_key(key)) {
+        return Err(ApplyError::new(format!("an entry {key}"), "none"));
+    }
+    if !inserted.is_empty() {
+        let keys: HashSet<&Value, ahash::RandomState> = kept.iter().map(|(key, _)| key).collect();
+        if let Some((_, key, _)) = inserted.iter().find(|(_, key, _)| keys.contains(key)) {
             return Err(ApplyError::new(format!("no entry {key}"), "one"));
         }
-        entries.insert(*index, (key.clone(), value.clone()));
     }
+    let mut kept = kept.into_iter();
+    for (index, key, value) in inserted {
+        while entries.len() < *index {
+            match kept.next() {
+                Some(next) => entries.push(next),
+                None => return Err(ApplyError::new(format!("{index} entries"), entries.len())),
+            }
+        }
+        entries.push((key.clone(), value.clone()));
+    }
+    entries.extend(kept);
     Ok(())
 }
 

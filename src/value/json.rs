@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Number, Value as Json, json};
 
 use super::Value;
+use crate::id::EntityId;
 
 /// JSON that is no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,10 +36,16 @@ impl Value {
     /// This value as JSON.
     ///
     /// What JSON lacks is an object of one key: `{"$float": "NaN"}`, `{"$int": "<digits>"}`, `{"$bytes": "<base64>"}`,
-    /// `{"$some": ...}`. A map whose keys are all text is an object, another is a list of pairs; a variant is its name,
-    /// or an object of its name and what it holds; entities and references are the text of their id.
+    /// `{"$some": ...}`; an object whose only key is one of these by chance gets another `$` before it. A map whose
+    /// keys are all text is an object, another is a list of pairs; a variant is its name, or an object of its name and
+    /// what it holds; entities and references are the text of their id.
     #[must_use]
     pub fn to_json(&self) -> Json {
+        self.to_json_with(&mut |id| Json::String(id.to_string()))
+    }
+
+    /// As [`Value::to_json`], with what `entity` gives where an owned entity stands.
+    pub(crate) fn to_json_with(&self, entity: &mut dyn FnMut(EntityId) -> Json) -> Json {
         match self {
             Value::Null => Json::Null,
             Value::Bool(truth) => Json::Bool(*truth),
@@ -48,32 +55,54 @@ impl Value {
                 Err(_) => json!({"$int": number.to_string()}),
             },
             Value::Negative(number) => json!({"$int": number.to_string()}),
-            // The shortest decimal of the f32: widening its bits first would print digits it never had.
-            Value::F32(number) => float_json(number.to_string().parse().unwrap_or(f64::from(*number))),
+            Value::F32(number) => float_json(short_decimal(*number)),
             Value::F64(number) => float_json(*number),
             Value::Text(text) => Json::String(text.to_string()),
             Value::Bytes(bytes) => json!({"$bytes": STANDARD.encode(bytes)}),
-            Value::List(items) | Value::Set(items) => Json::Array(items.iter().map(Value::to_json).collect()),
-            Value::Map(entries) => map_json(entries),
+            Value::List(items) | Value::Set(items) => {
+                Json::Array(items.iter().map(|item| item.to_json_with(entity)).collect())
+            }
+            Value::Map(entries) => map_json(entries, entity),
             Value::Struct(fields) => {
-                Json::Object(fields.iter().map(|(name, value)| (name.to_string(), value.to_json())).collect())
+                object(fields.iter().map(|(name, value)| (name.to_string(), value.to_json_with(entity))).collect())
             }
             Value::Variant(variant) => match &**variant {
                 (name, Value::Null) => Json::String(name.to_string()),
-                (name, holds) => Json::Object(Map::from_iter([(name.to_string(), holds.to_json())])),
+                (name, holds) => object(Map::from_iter([(name.to_string(), holds.to_json_with(entity))])),
             },
-            Value::Some(inner) => json!({"$some": inner.to_json()}),
-            Value::Entity(id) | Value::Reference(id) => Json::String(id.to_string()),
+            Value::Some(inner) => json!({"$some": inner.to_json_with(entity)}),
+            Value::Entity(id) => entity(*id),
+            Value::Reference(id) => Json::String(id.to_string()),
         }
     }
 
-    /// The value that this JSON says: objects are maps, numbers integers where they are whole and written so.
+    /// The value that this JSON says: objects are maps in the order in which they are written, numbers integers where
+    /// they are whole and written so.
     ///
     /// # Errors
     /// JSON nested deeper than 128 levels, or a `$` key with something else inside than [`Value::to_json`] writes.
     pub fn from_json(json: &Json) -> Result<Self, JsonError> {
         read(json, DEEPEST)
     }
+}
+
+/// The shortest decimal of the f32: widening its bits would print digits it never had. Unless, rounded twice on the way
+/// back, it is another f32: 7.038531e-26 is.
+fn short_decimal(number: f32) -> f64 {
+    let exact = f64::from(number);
+    number.to_string().parse().ok().filter(|short| *short as f32 == number).unwrap_or(exact)
+}
+
+/// Whether an object with this as its only key would be read as something else, or has been saved from that.
+fn is_kept(key: &str) -> bool {
+    key.starts_with('$') && matches!(key.trim_start_matches('$'), "float" | "int" | "bytes" | "some")
+}
+
+fn object(mut object: Map<String, Json>) -> Json {
+    if object.len() == 1 && object.keys().all(|key| is_kept(key)) {
+        object = object.into_iter().map(|(key, inner)| (format!("${key}"), inner)).collect();
+    }
+    Json::Object(object)
 }
 
 fn float_json(number: f64) -> Json {
@@ -84,17 +113,16 @@ fn float_json(number: f64) -> Json {
     }
 }
 
-fn map_json(entries: &[(Value, Value)]) -> Json {
-    let texts: Option<Map<String, Json>> = entries
-        .iter()
-        .map(|(key, value)| match key {
-            Value::Text(key) => Some((key.to_string(), value.to_json())),
-            _ => None,
-        })
-        .collect();
-    match texts {
-        Some(object) => Json::Object(object),
-        None => Json::Array(entries.iter().map(|(key, value)| json!([key.to_json(), value.to_json()])).collect()),
+fn map_json(entries: &[(Value, Value)], entity: &mut dyn FnMut(EntityId) -> Json) -> Json {
+    if entries.iter().all(|(key, _)| matches!(key, Value::Text(_))) {
+        let text = |key: &Value| match key {
+            Value::Text(key) => key.to_string(),
+            other => other.to_string(),
+        };
+        object(entries.iter().map(|(key, value)| (text(key), value.to_json_with(entity))).collect())
+    } else {
+        let pair = |(key, value): &(Value, Value)| json!([key.to_json(), value.to_json_with(entity)]);
+        Json::Array(entries.iter().map(pair).collect())
     }
 }
 
@@ -118,7 +146,8 @@ fn read(json: &Json, depth: usize) -> Result<Value, JsonError> {
         Json::Array(items) => Value::List(items.iter().map(|item| read(item, depth)).collect::<Result<_, _>>()?),
         Json::Object(object) => match special(object, depth)? {
             Some(value) => value,
-            None => Value::map(
+            // Not sorted: a map that has an order of its own would lose it. Others sort as they are read from this.
+            None => Value::Map(
                 object
                     .iter()
                     .map(|(key, value)| Ok((Value::text(key.as_str()), read(value, depth)?)))
@@ -140,8 +169,11 @@ fn special(object: &Map<String, Json>, depth: usize) -> Result<Option<Value>, Js
             let bytes = inner.as_str().and_then(|text| STANDARD.decode(text).ok());
             ("bytes in base64", bytes.map(|bytes| Value::Bytes(bytes.into())))
         }
-        "$some" => return Ok(Some(Value::Some(Box::new(read(inner, depth)?)))),
-        _ => return Ok(None),
+        "$some" => return Ok(Some(read(inner, depth)?.some())),
+        _ => {
+            let plain = key.strip_prefix('$').filter(|plain| is_kept(plain));
+            return plain.map(|plain| Ok(Value::Map(vec![(Value::text(plain), read(inner, depth)?)]))).transpose();
+        }
     };
     match value {
         Some(value) => Ok(Some(value)),

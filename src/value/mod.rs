@@ -10,7 +10,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-pub use bridge::{BridgeError, from_value, to_value};
+pub use bridge::BridgeError;
+pub(crate) use bridge::{from_value, to_value};
 pub use decode::DecodeError;
 pub use delta::{ApplyError, Delta, Leaf};
 pub use json::JsonError;

@@ -1,0 +1,454 @@
+//! Changes as an owned list: it prints as a changelog, turns into JSON, and is what patches are made of.
+
+use std::fmt;
+use std::ops::{ControlFlow, Deref};
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::walk::{Difference, Spot};
+use super::{JsonPatchError, deep_json, json_patch};
+use crate::entity::{AnyCell, AnyEntity, Key, Slot};
+use crate::id::EntityId;
+use crate::schema::Role;
+use crate::value::{Delta, Leaf, Name, Value};
+
+/// An entity that a change is about: what it is and what to call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Its identity.
+    pub id: EntityId,
+    /// The stored name of its type.
+    pub type_name: &'static str,
+    /// What its field `name` or `title` says, if it has one that is text.
+    pub label: Option<String>,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.label {
+            Some(label) => write!(f, "{} {label}", self.type_name),
+            None => write!(f, "{} {}", self.type_name, short(self.id)),
+        }
+    }
+}
+
+/// The end of an id, which tells those apart that were made together.
+fn short(id: EntityId) -> String {
+    let text = id.to_string();
+    text[text.len() - 8..].to_owned()
+}
+
+/// What to call an entity.
+pub(crate) fn subject(entity: &dyn AnyEntity) -> Subject {
+    let meta = entity.meta_of();
+    let label = ["name", "title"].into_iter().find_map(|name| {
+        let field = u16::try_from(meta.field(name)?).ok()?;
+        match entity.encode_field(field) {
+            Value::Text(text) if !text.is_empty() => Some(text.to_string()),
+            _ => None,
+        }
+    });
+    Subject { id: entity.entity_id(), type_name: meta.name, label }
+}
+
+/// Where an entity stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The entity that owns it.
+    pub owner: Subject,
+    /// In this field.
+    pub field: &'static str,
+    /// Under this key.
+    pub key: Key,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.owner, self.field, self.key)
+    }
+}
+
+fn place(spot: &Spot<'_>) -> Place {
+    let field = spot.owner.meta_of().fields[usize::from(spot.field)].name;
+    Place { owner: subject(spot.owner), field, key: spot.key.clone() }
+}
+
+/// One change of one entity.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The entity.
+    pub entity: Subject,
+    /// What happened to it.
+    pub kind: ChangeKind,
+}
+
+/// What happened to an entity.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum ChangeKind {
+    /// It came, with all that it owns.
+    Added {
+        /// Where it stands; `None` for the root of a tree.
+        place: Option<Place>,
+        /// Its state.
+        after: Arc<dyn AnyCell>,
+    },
+    /// It went, with all that it owned.
+    Removed {
+        /// Where it stood; `None` for the root of a tree.
+        place: Option<Place>,
+        /// Its last state.
+        before: Arc<dyn AnyCell>,
+    },
+    /// One of its fields differs.
+    Changed {
+        /// The stored name of the field.
+        field: Name,
+        /// What differs in it. Entities that it owns are told of by changes of their own and stand here by their ids.
+        delta: Delta,
+    },
+    /// It is of another type: another variant of an enum of entities.
+    Retyped {
+        /// As it was.
+        before: Arc<dyn AnyCell>,
+        /// As it is.
+        after: Arc<dyn AnyCell>,
+    },
+    /// It stands elsewhere.
+    Moved {
+        /// Where it stood; `None` for the root of a tree.
+        from: Option<Place>,
+        /// Where it stands; `None` for the root of a tree.
+        to: Option<Place>,
+    },
+    /// It stands elsewhere in its list; the fewest that explain the new order are told.
+    Reordered {
+        /// The list: its owner, its field, and the position after.
+        place: Place,
+        /// The position before.
+        from: usize,
+        /// The position after.
+        to: usize,
+    },
+}
+
+impl fmt::Debug for ChangeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChangeKind::Added { place, .. } => f.debug_struct("Added").field("place", place).finish_non_exhaustive(),
+            ChangeKind::Removed { place, .. } => {
+                f.debug_struct("Removed").field("place", place).finish_non_exhaustive()
+            }
+            ChangeKind::Changed { field, delta } => {
+                f.debug_struct("Changed").field("field", field).field("delta", delta).finish()
+            }
+            ChangeKind::Retyped { .. } => f.debug_struct("Retyped").finish_non_exhaustive(),
+            ChangeKind::Moved { from, to } => f.debug_struct("Moved").field("from", from).field("to", to).finish(),
+            ChangeKind::Reordered { place, from, to } => f
+                .debug_struct("Reordered")
+                .field("place", place)
+                .field("from", from)
+                .field("to", to)
+                .finish(),
+        }
+    }
+}
+
+/// A list of changes, in the order they were found: own states from the top down, then what moved, went and came.
+///
+/// It prints as one line for each difference. Comparing two changes lists means comparing what they print.
+#[derive(Clone, Default)]
+pub struct Changes {
+    list: Vec<Change>,
+    roots: Option<(Arc<dyn AnyCell>, Arc<dyn AnyCell>)>,
+}
+
+impl Changes {
+    /// The list with the two states it lies between.
+    pub(crate) fn between(self, before: Arc<dyn AnyCell>, after: Arc<dyn AnyCell>) -> Self {
+        Self { roots: Some((before, after)), ..self }
+    }
+
+    /// The stable JSON twin of what is printed: a list of
+    /// `{"kind", "entity": {"type", "id", "label"?}, "path"?, "before"?, "after"?}`.
+    ///
+    /// `path` is the JSON Pointer of the deepest value that changed, within the entity. `added` and `removed` carry the
+    /// whole entity, down to 64 levels, in `after` and `before`; `moved` and `reordered` carry
+    /// `{"owner", "field", "key"}` in both, null for a root.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        Json::Array(self.list.iter().flat_map(change_json).collect())
+    }
+
+    /// An RFC 6902 JSON Patch that turns [`to_json`](crate::to_json) of the state before into that of the state after.
+    ///
+    /// # Errors
+    /// These changes are not those between two states of one entity, or a state nests deeper than JSON is read.
+    pub fn to_json_patch(&self) -> Result<Json, JsonPatchError> {
+        let (before, after) = self.roots.as_ref().ok_or(JsonPatchError::NoRoot)?;
+        json_patch(before, after)
+    }
+}
+
+impl Deref for Changes {
+    type Target = [Change];
+
+    fn deref(&self) -> &[Change] {
+        &self.list
+    }
+}
+
+impl IntoIterator for Changes {
+    type Item = Change;
+    type IntoIter = std::vec::IntoIter<Change>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Changes {
+    type Item = &'a Change;
+    type IntoIter = std::slice::Iter<'a, Change>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.iter()
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut first = true;
+        for change in self {
+            for line in change.lines() {
+                if !std::mem::take(&mut first) {
+                    f.write_str("\n")?;
+                }
+                f.write_str(&line)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.list).finish()
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.lines().join("\n"))
+    }
+}
+
+impl Change {
+    /// Whether the change is one of this entity, or of what it owns directly.
+    pub(crate) fn is_about(&self, entity: EntityId) -> bool {
+        let owner = |place: &Option<Place>| place.as_ref().is_some_and(|place| place.owner.id == entity);
+        self.entity.id == entity
+            || match &self.kind {
+                ChangeKind::Added { place, .. } | ChangeKind::Removed { place, .. } => owner(place),
+                ChangeKind::Moved { from, to } => owner(from) || owner(to),
+                ChangeKind::Reordered { place, .. } => place.owner.id == entity,
+                ChangeKind::Changed { .. } | ChangeKind::Retyped { .. } => false,
+            }
+    }
+
+    /// What is printed, without the entity's own name in front: `gpa 3.5 -> 3.8`.
+    pub(crate) fn details(&self) -> Vec<String> {
+        let root = || "the root of a tree".to_owned();
+        let name = |place: &Option<Place>| place.as_ref().map_or_else(root, Place::to_string);
+        vec![match &self.kind {
+            ChangeKind::Added { place: Some(place), .. } => format!("added to {place}"),
+            ChangeKind::Added { place: None, .. } => "added".to_owned(),
+            ChangeKind::Removed { place: Some(place), .. } => format!("removed from {place}"),
+            ChangeKind::Removed { place: None, .. } => "removed".to_owned(),
+            ChangeKind::Changed { field, delta } => {
+                let mut lines = Vec::new();
+                own_leaves(delta, &mut |leaf| {
+                    lines.push(match (leaf.before, leaf.after) {
+                        (Some(before), Some(after)) => format!("{field}{} {before} -> {after}", leaf.path),
+                        (Some(before), None) => format!("{field}{} - {before}", leaf.path),
+                        (None, Some(after)) => format!("{field}{} + {after}", leaf.path),
+                        (None, None) => format!("{field}{}", leaf.path),
+                    });
+                });
+                return lines;
+            }
+            ChangeKind::Retyped { before, after } => {
+                format!("{} -> {}", before.entity().meta_of().name, after.entity().meta_of().name)
+            }
+            ChangeKind::Moved { from, to } => format!("moved from {} to {}", name(from), name(to)),
+            ChangeKind::Reordered { place, from, to } => {
+                format!("moved {from} -> {to} in {} {}", place.owner, place.field)
+            }
+        }]
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.details().into_iter().map(|detail| format!("{}: {detail}", self.entity)).collect()
+    }
+}
+
+/// The differences in the entity's own values: owned entities are told of by changes of their own.
+pub(crate) fn own_leaves<'a>(delta: &'a Delta, visit: &mut dyn FnMut(Leaf<'a>)) {
+    delta.leaves(&mut |leaf| {
+        if !leaf.before.is_some_and(holds_entity) && !leaf.after.is_some_and(holds_entity) {
+            visit(leaf);
+        }
+    });
+}
+
+fn holds_entity(value: &Value) -> bool {
+    match value {
+        Value::Entity(_) => true,
+        Value::List(items) | Value::Set(items) => items.iter().any(holds_entity),
+        Value::Map(entries) => entries.iter().any(|(_, value)| holds_entity(value)),
+        Value::Struct(fields) => fields.iter().any(|(_, value)| holds_entity(value)),
+        Value::Variant(variant) => holds_entity(&variant.1),
+        Value::Some(inner) => holds_entity(inner),
+        _ => false,
+    }
+}
+
+fn change_json(change: &Change) -> Vec<Json> {
+    let mut entity = json!({"type": change.entity.type_name, "id": change.entity.id});
+    if let Some(label) = &change.entity.label {
+        entity["label"] = json!(label);
+    }
+    let whole = |cell: &Arc<dyn AnyCell>| deep_json(cell.entity()).unwrap_or(Json::Null);
+    let (kind, before, after) = match &change.kind {
+        ChangeKind::Added { after, .. } => ("added", None, Some(whole(after))),
+        ChangeKind::Removed { before, .. } => ("removed", Some(whole(before)), None),
+        ChangeKind::Retyped { before, after } => ("retyped", Some(whole(before)), Some(whole(after))),
+        ChangeKind::Moved { from, to } => {
+            ("moved", Some(place_json(from.as_ref())), Some(place_json(to.as_ref())))
+        }
+        ChangeKind::Reordered { place, from, .. } => {
+            let before = Place { key: Key::Index(*from), ..place.clone() };
+            ("reordered", Some(place_json(Some(&before))), Some(place_json(Some(place))))
+        }
+        ChangeKind::Changed { field, delta } => {
+            let mut lines = Vec::new();
+            own_leaves(delta, &mut |leaf| {
+                let mut line = json!({
+                    "kind": "changed",
+                    "entity": entity,
+                    "path": format!("/{}{}", escape(field), leaf.pointer),
+                });
+                for (name, value) in [("before", leaf.before), ("after", leaf.after)] {
+                    if let Some(value) = value {
+                        line[name] = value.to_json();
+                    }
+                }
+                lines.push(line);
+            });
+            return lines;
+        }
+    };
+    let mut line = json!({"kind": kind, "entity": entity});
+    for (name, value) in [("before", before), ("after", after)] {
+        if let Some(value) = value {
+            line[name] = value;
+        }
+    }
+    vec![line]
+}
+
+/// A token of a JSON Pointer (RFC 6901, section 3).
+pub(super) fn escape(token: &str) -> String {
+    token.replace('~', "~0").replace('/', "~1")
+}
+
+fn place_json(place: Option<&Place>) -> Json {
+    let Some(place) = place else { return Json::Null };
+    let steps: Vec<Json> = place
+        .key
+        .steps()
+        .iter()
+        .map(|step| match step {
+            Key::Index(index) => json!(index),
+            Key::Named(key) => key.to_json(),
+            Key::Whole | Key::Path(_) => Json::Null,
+        })
+        .collect();
+    let key = match steps.len() {
+        0 => Json::Null,
+        1 => steps[0].clone(),
+        _ => Json::Array(steps),
+    };
+    json!({"owner": place.owner.id, "field": place.field, "key": key})
+}
+
+/// Turns differences into changes.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    list: Vec<Change>,
+}
+
+/// The state at a slot, to keep.
+fn keep(slot: &dyn Slot) -> Arc<dyn AnyCell> {
+    slot.cell().unwrap_or_else(|| slot.entity().to_cell())
+}
+
+impl Recorder {
+    /// Takes one difference.
+    pub(crate) fn record(&mut self, difference: Difference<'_>) -> ControlFlow<()> {
+        changes_of(difference, &mut |change| self.list.push(change));
+        ControlFlow::Continue(())
+    }
+
+    pub(crate) fn push(&mut self, change: Change) {
+        self.list.push(change);
+    }
+
+    /// All that was taken.
+    pub(crate) fn finish(self) -> Changes {
+        Changes { list: self.list, roots: None }
+    }
+}
+
+/// Calls `visit` with the changes that one difference stands for: one for each field of an entity whose state differs.
+pub(crate) fn changes_of(difference: Difference<'_>, visit: &mut dyn FnMut(Change)) {
+    let mut push = |entity: &dyn AnyEntity, kind| visit(Change { entity: subject(entity), kind });
+    match difference {
+        Difference::Changed { before, after, fields } => {
+            let after = after.entity();
+            let meta = after.meta_of();
+            for field in fields {
+                if let Some(delta) = before.delta(field, after) {
+                    let field = Name::Borrowed(meta.fields[usize::from(field)].name);
+                    push(after, ChangeKind::Changed { field, delta });
+                }
+            }
+        }
+        Difference::Retyped { before, after } => {
+            push(after.entity(), ChangeKind::Retyped { before: before.to_cell(), after: keep(after) });
+        }
+        Difference::Equal { .. } => {}
+        Difference::Added { slot, spot } => {
+            push(slot.entity(), ChangeKind::Added { place: spot.as_ref().map(place), after: keep(slot) });
+        }
+        Difference::Removed { slot, spot } => {
+            push(slot.entity(), ChangeKind::Removed { place: spot.as_ref().map(place), before: keep(slot) });
+        }
+        Difference::Moved { after, from, to, .. } => {
+            let (from, to) = (from.as_ref().map(place), to.as_ref().map(place));
+            push(after.entity(), ChangeKind::Moved { from, to });
+        }
+        Difference::Reordered { slot, owner, field, from, to } => {
+            let place = place(&Spot { owner, field, key: Key::Index(to) });
+            push(slot.entity(), ChangeKind::Reordered { place, from, to });
+        }
+    }
+}
+
+/// Whether a field only owns entities, so that its own delta says nothing that other changes do not.
+pub(crate) fn only_owns(role: Role, delta: &Delta) -> bool {
+    let mut any = false;
+    own_leaves(delta, &mut |_| any = true);
+    role == Role::Child && !any
+}

@@ -1,0 +1,82 @@
+//! What changed between two states, told one difference at a time.
+
+mod changes;
+mod json_patch;
+mod walk;
+
+pub use changes::{Change, ChangeKind, Changes, Place, Subject};
+pub(crate) use changes::{Recorder, changes_of, subject};
+pub use json_patch::JsonPatchError;
+pub(crate) use json_patch::{deep_json, json_patch};
+pub(crate) use walk::{Descend, Difference, Spot, Walk, Whole};
+pub use walk::RepeatedError;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::entity::{AnyCell, Cell, Entity};
+
+/// What changed from `before` to `after`: entities matched by identity wherever they stand.
+///
+/// Subtrees under shared handles that both sides share are skipped without a look, so the cost is O(c log n) for c
+/// changes under shared handles, O(n) for children held by value. Nothing is said for two equal states.
+///
+/// ```
+/// # use heirloom::prelude::*;
+/// #[derive(Entity, Clone)]
+/// struct Student { id: Id<Student>, name: String, gpa: f64 }
+///
+/// let before = Student { id: Id::new(), name: "Ann".into(), gpa: 3.5 };
+/// let after = Student { gpa: 3.8, ..before.clone() };
+/// assert_eq!(heirloom::diff(&before, &after)?.to_string(), "Student Ann: gpa 3.5 -> 3.8");
+/// # Ok::<(), heirloom::RepeatedError>(())
+/// ```
+///
+/// # Errors
+/// One entity stands in `after` at two places.
+pub fn diff<T: Entity>(before: &T, after: &T) -> Result<Changes, RepeatedError> {
+    let before: Arc<dyn AnyCell> = Arc::new(Cell::new(before.clone()));
+    let after: Arc<dyn AnyCell> = Arc::new(Cell::new(after.clone()));
+    diff_cells(&before, &after).map(|changes| changes.between(before, after))
+}
+
+/// As [`diff`], one change at a time: `visit` hears each as it is found, and nothing is looked at after it breaks.
+///
+/// # Errors
+/// One entity stands in `after` at two places.
+pub fn diff_each<T: Entity>(
+    before: &T,
+    after: &T,
+    mut visit: impl FnMut(Change) -> ControlFlow<()>,
+) -> Result<(), RepeatedError> {
+    let mut walk = Walk::new(Descend::Everything);
+    walk.compare(before, after);
+    walk.run(&mut |difference| {
+        let mut flow = ControlFlow::Continue(());
+        changes_of(difference, &mut |change| {
+            if flow.is_continue() {
+                flow = visit(change);
+            }
+        });
+        flow
+    })
+}
+
+/// An entity with all that it owns as JSON: its id, then its stored fields by their stored names; a variant of an enum
+/// of entities as an object of its name. Skipped fields are left out.
+///
+/// # Errors
+/// Entities own each other more than 64 levels deep.
+pub fn to_json<T: Entity>(entity: &T) -> Result<serde_json::Value, JsonPatchError> {
+    deep_json(entity)
+}
+
+/// What changed between two states of one entity.
+pub(crate) fn diff_cells(before: &Arc<dyn AnyCell>, after: &Arc<dyn AnyCell>) -> Result<Changes, RepeatedError> {
+    let (before, after) = (Whole(before), Whole(after));
+    let mut walk = Walk::new(Descend::Everything);
+    let mut recorder = Recorder::default();
+    walk.compare(&before, &after);
+    walk.run(&mut |difference| recorder.record(difference))?;
+    Ok(recorder.finish())
+}

@@ -1,0 +1,90 @@
+//! What the engine knows of an entity type: one static row each.
+
+use std::any::TypeId;
+use std::fmt;
+use std::sync::Arc;
+
+use super::record::{Record, restore};
+use super::{AnyCell, Cell, Entity, Source, decode_entity};
+use crate::id::EntityId;
+use crate::schema::Meta;
+use crate::value::{DecodeError, Value};
+
+type Decode = fn(EntityId, &Value, &mut dyn Source) -> Result<Arc<dyn AnyCell>, DecodeError>;
+type Restore = fn(EntityId, &Record, &mut dyn Source) -> Result<Arc<dyn AnyCell>, DecodeError>;
+
+/// An entity type without its type.
+pub struct TypeRow {
+    /// The static row that the derive wrote.
+    pub meta: &'static Meta,
+    /// Whether some field holds entities by value.
+    pub holds_inline: bool,
+    /// Whether values must be settled before they are kept.
+    pub settles: bool,
+    type_id: fn() -> TypeId,
+    type_name: fn() -> &'static str,
+    decode: Decode,
+    restore: Restore,
+}
+
+impl TypeRow {
+    /// The row of `T`.
+    #[must_use]
+    pub const fn of<T: Entity>() -> &'static TypeRow {
+        &const {
+            TypeRow {
+                meta: T::META,
+                holds_inline: T::HOLDS_INLINE,
+                settles: <T as Entity>::SETTLES,
+                type_id: TypeId::of::<T>,
+                type_name: std::any::type_name::<T>,
+                decode: |id, value, source| Ok(Arc::new(Cell::new(decode_entity::<T>(id, value, source)?))),
+                restore: |id, record, source| Ok(Arc::new(Cell::new(restore::<T>(id, record, source)?))),
+            }
+        }
+    }
+
+    /// The Rust type.
+    #[must_use]
+    pub fn type_id(&self) -> TypeId {
+        (self.type_id)()
+    }
+
+    /// The name of the Rust type, with its path.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        (self.type_name)()
+    }
+
+    /// Reads an entity of this type from the canonical form of its stored fields.
+    ///
+    /// # Errors
+    /// `value` is not of this type, or `source` lacks an owned entity.
+    pub fn decode(
+        &self,
+        id: EntityId,
+        value: &Value,
+        source: &mut dyn Source,
+    ) -> Result<Arc<dyn AnyCell>, DecodeError> {
+        (self.decode)(id, value, source)
+    }
+
+    /// Builds an entity of this type from its record.
+    ///
+    /// # Errors
+    /// As for [`TypeRow::decode`].
+    pub fn restore(
+        &self,
+        id: EntityId,
+        record: &Record,
+        source: &mut dyn Source,
+    ) -> Result<Arc<dyn AnyCell>, DecodeError> {
+        (self.restore)(id, record, source)
+    }
+}
+
+impl fmt::Debug for TypeRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.type_name())
+    }
+}

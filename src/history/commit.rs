@@ -1,0 +1,110 @@
+//! Committing: what was expected is checked and the batch appended, as one, by one writer at a time.
+
+use std::sync::{Arc, PoisonError};
+
+use super::prepare::Expected;
+use super::{CommitError, Prepared, Store};
+use crate::id::EntityId;
+use crate::lineage::{Gone, Made, OwnerChange, Target, WriteTarget};
+use crate::log::{Entry, Properties, Run};
+use crate::when::{LATEST, Position, Revision, Timestamp};
+
+/// What is said of a commit.
+#[derive(Clone, Default)]
+pub(crate) struct Info {
+    pub(crate) author: Option<Arc<str>>,
+    pub(crate) message: Option<Arc<str>>,
+    pub(crate) properties: Option<Arc<Properties>>,
+    pub(crate) time: Option<Timestamp>,
+    pub(crate) run: Option<Box<Run>>,
+}
+
+/// What a commit became.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Committed {
+    pub(crate) position: Position,
+    pub(crate) versions: usize,
+}
+
+impl Store {
+    /// Checks what is expected and appends everything, or nothing.
+    pub(crate) fn commit(&self, prepared: Prepared, info: Info) -> Result<Committed, (CommitError, Info)> {
+        let time = info.time.unwrap_or_else(|| self.clock.now());
+        let guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = self.check(&prepared) {
+            drop(guard);
+            return Err((error, info));
+        }
+        let position = Position(self.lineages.head().0 + 1);
+        let made = if prepared.batch.writes.is_empty() {
+            Made::new()
+        } else {
+            self.lineages.append(prepared.batch, position)
+        };
+        for (ix, cell) in &prepared.keep {
+            self.lineages.keep_built(*ix, position, cell);
+        }
+        let versions = made.len();
+        self.log.append(Entry {
+            position,
+            time,
+            author: info.author,
+            message: info.message,
+            properties: info.properties,
+            run: info.run,
+            made,
+        });
+        self.lineages.publish(position);
+        drop(guard);
+        Ok(Committed { position, versions })
+    }
+
+    fn check(&self, prepared: &Prepared) -> Result<(), CommitError> {
+        for expected in &prepared.expected {
+            match *expected {
+                Expected::At(ix, expected) => self.check_head(ix, expected)?,
+                Expected::Absent(entity) => self.check_absent(entity)?,
+            }
+        }
+        for write in &prepared.batch.writes {
+            if let WriteTarget::New { id, .. } = write.target {
+                self.check_absent(id)?;
+            }
+            // An owner that somebody removed since takes nothing in.
+            if let OwnerChange::Owned { owner: Target::Known(owner), .. } = write.owner {
+                let id = self.lineages.get(owner).id;
+                self.lineages.alive(owner, LATEST).map_err(|gone| self.gone(id, gone, &LATEST.into()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_head(&self, ix: crate::lineage::Ix, expected: Revision) -> Result<(), CommitError> {
+        let entity = self.lineages.get(ix).id;
+        let found = self.lineages.revision(ix, LATEST).unwrap_or(Revision(0));
+        if found != expected {
+            return Err(CommitError::Conflict { entity, expected, found });
+        }
+        match self.lineages.alive(ix, LATEST) {
+            Ok(()) => Ok(()),
+            Err(gone) => Err(self.gone(entity, gone, &LATEST.into()).into()),
+        }
+    }
+
+    fn check_absent(&self, entity: EntityId) -> Result<(), CommitError> {
+        let Some(ix) = self.lineages.find(entity) else { return Ok(()) };
+        match self.lineages.alive(ix, LATEST) {
+            Ok(()) => Err(CommitError::ConflictPresent {
+                entity,
+                found: self.lineages.revision(ix, LATEST).unwrap_or(Revision(0)),
+            }),
+            // It was removed while this was being prepared, and would now return: that needs its lineage.
+            Err(Gone::Removed { .. }) => Err(CommitError::Conflict {
+                entity,
+                expected: Revision(0),
+                found: self.lineages.revision(ix, LATEST).unwrap_or(Revision(0)),
+            }),
+            Err(Gone::NotYet) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What can go wrong when a history is read or written.
+
+use crate::children::LoadError;
+use crate::diff::RepeatedError;
+use crate::id::EntityId;
+use crate::when::{Position, Revision, When};
+
+/// Two types of one stored name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{first} and {second} are both stored as {name:?}: give one of them another name with `#[entity(name = \"...\")]`"
+)]
+pub struct TypeError {
+    /// The stored name.
+    pub name: String,
+    /// The type that was met first.
+    pub first: String,
+    /// The other.
+    pub second: String,
+}
+
+/// Why something could not be read from the history.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// No entity of this identity was ever here.
+    #[error("{entity} is not in this registry: add it first, or check the id")]
+    Unknown {
+        /// The identity.
+        entity: EntityId,
+    },
+    /// The entity is of another type.
+    #[error("{entity} is a {found}, not a {expected}: ask for it by an `Id<{found}>`")]
+    WrongType {
+        /// The entity.
+        entity: EntityId,
+        /// The type that was asked for.
+        expected: String,
+        /// Its type.
+        found: String,
+    },
+    /// The entity came later.
+    #[error("{entity} was not there yet at {when}: it came at {first}")]
+    NotYet {
+        /// The entity.
+        entity: EntityId,
+        /// What was asked for.
+        when: When,
+        /// Where its first version is.
+        first: Position,
+    },
+    /// The entity, or one that owned it, was removed.
+    #[error(
+        "{entity} was removed{}: read it as of an earlier revision, or add it again",
+        if entity == by { format!(" in its {revision}") } else { format!(" with {by}, which owned it, in that one's {revision}") }
+    )]
+    Removed {
+        /// The entity.
+        entity: EntityId,
+        /// What was removed: itself or an owner.
+        by: EntityId,
+        /// The revision that is the removal.
+        revision: Revision,
+    },
+    /// The entity has no such revision.
+    #[error("{entity} has no {asked}: its revisions go from r1 to {last}")]
+    NoRevision {
+        /// The entity.
+        entity: EntityId,
+        /// What was asked for.
+        asked: Revision,
+        /// Its newest revision.
+        last: Revision,
+    },
+    /// The log has no such position.
+    #[error("the log has no {asked}: its entries go from #1 to {last}")]
+    NoPosition {
+        /// What was asked for.
+        asked: Position,
+        /// The newest.
+        last: Position,
+    },
+    /// Nothing had happened yet.
+    #[error("nothing was committed at or before {when}")]
+    TooEarly {
+        /// What was asked for.
+        when: When,
+    },
+    /// There is no tag of this name.
+    #[error("there is no tag {tag:?}: known are {known}")]
+    NoTag {
+        /// What was asked for.
+        tag: String,
+        /// The tags there are.
+        known: String,
+    },
+    /// There is no branch of this name.
+    #[error("there is no branch {branch:?}: known is {known}")]
+    NoBranch {
+        /// What was asked for.
+        branch: String,
+        /// The branches there are.
+        known: String,
+    },
+    /// A tag of this name stands at another position.
+    #[error("the tag {tag:?} stands at {at} already: tags stay, so choose another name")]
+    TagTaken {
+        /// The tag.
+        tag: String,
+        /// Where it stands.
+        at: Position,
+    },
+    /// The entity is not in this tree.
+    #[error("{entity} is not in the tree of {root} then")]
+    NotInTree {
+        /// The entity.
+        entity: EntityId,
+        /// The root of the tree.
+        root: EntityId,
+    },
+}
+
+/// Why a commit was refused. Nothing of it was written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// Somebody else committed first.
+    #[error("{entity} is at {found}, not {expected}: someone committed first; read it again and retry")]
+    Conflict {
+        /// The entity.
+        entity: EntityId,
+        /// The revision that was read.
+        expected: Revision,
+        /// Its revision now.
+        found: Revision,
+    },
+    /// Somebody added it first.
+    #[error("{entity} is at {found}, and was expected not to be there: someone added it first")]
+    ConflictPresent {
+        /// The entity.
+        entity: EntityId,
+        /// Its revision now.
+        found: Revision,
+    },
+    /// The entity has a place already.
+    #[error(
+        "{entity} already stands at {first} and would stand at {second} too: take it out of the first in the same \
+         commit, or refer to it with an `Id`"
+    )]
+    SecondOwner {
+        /// The entity.
+        entity: EntityId,
+        /// Where it stands.
+        first: String,
+        /// Where it would stand.
+        second: String,
+    },
+    /// The entity is a root already.
+    #[error("{entity} is in this registry already: change it with a callable that takes it by `&mut`, or `save` it")]
+    Present {
+        /// The entity.
+        entity: EntityId,
+    },
+    /// The entity is owned.
+    #[error("{entity} is owned by {owner}: take it out of that one instead")]
+    Owned {
+        /// The entity.
+        entity: EntityId,
+        /// Its owner.
+        owner: EntityId,
+    },
+    /// Two parts of one commit hold the same entity.
+    #[error("{inner} is owned by {outer}, and both are in this commit: give the outer one alone")]
+    Overlap {
+        /// The owner.
+        outer: EntityId,
+        /// What it owns.
+        inner: EntityId,
+    },
+    /// One entity stands at two places of what was given.
+    #[error(transparent)]
+    Repeated(#[from] RepeatedError),
+    /// The entity cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Two types of one stored name.
+    #[error(transparent)]
+    Type(#[from] TypeError),
+    /// A shared child could not be loaded while the states were compared.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A value cannot be written.
+    #[error("{0}: keep it in a form that serde can write, or mark the field `#[entity(skip)]`")]
+    Unwritable(String),
+}

@@ -1,0 +1,487 @@
+//! From states before and after to a batch of versions: everything that needs no lock.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{CommitError, Store};
+use crate::diff::{Descend, Difference, RepeatedError, Spot, Walk, Whole};
+use crate::entity::{AnyCell, AnyEntity, FieldSet, Part, Record, Slot, TypeRow};
+use crate::id::EntityId;
+use crate::lineage::{
+    Batch, Gone, Ix, OwnerChange, Payload, ReferenceChange, Target, Write, WriteTarget,
+};
+use crate::value::Value;
+use crate::when::{LATEST, Revision};
+
+/// An entity whose state may have changed.
+pub(crate) struct Input {
+    pub(crate) ix: Ix,
+    pub(crate) before: Arc<dyn AnyCell>,
+    pub(crate) after: Arc<dyn AnyCell>,
+}
+
+/// What the head of an entity must be when the commit is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Absent(EntityId),
+    At(Ix, Revision),
+}
+
+/// What somebody wants to commit.
+#[derive(Default)]
+pub(crate) struct Proposal {
+    pub(crate) inputs: SmallVec<[Input; 2]>,
+    /// Entities that are to stand as roots.
+    pub(crate) created: Vec<Arc<dyn AnyCell>>,
+    /// Roots that are to go.
+    pub(crate) removed: Vec<(Ix, Arc<dyn AnyCell>)>,
+    pub(crate) expected: SmallVec<[Expected; 2]>,
+}
+
+/// What is ready to be appended.
+pub(crate) struct Prepared {
+    pub(crate) batch: Batch,
+    pub(crate) expected: SmallVec<[Expected; 2]>,
+    /// Values to keep for entities whose newest version has none.
+    pub(crate) keep: SmallVec<[(Ix, Arc<dyn AnyCell>); 2]>,
+}
+
+impl Prepared {
+    /// What a run comes to that changed nothing.
+    pub(crate) fn nothing() -> Self {
+        Self { batch: Batch::default(), expected: SmallVec::new(), keep: SmallVec::new() }
+    }
+
+    pub(crate) fn changes_nothing(&self) -> bool {
+        self.batch.writes.is_empty()
+    }
+}
+
+/// A difference with what it is about, held until all are known: new entities come first in a batch.
+enum Found<'a> {
+    Changed { before: &'a dyn AnyEntity, after: &'a dyn Slot, fields: Option<FieldSet> },
+    Moved { before: &'a dyn Slot, after: &'a dyn Slot, to: Option<(EntityId, u16)> },
+    Removed(EntityId),
+    Added { slot: &'a dyn Slot, spot: Option<Spot<'a>> },
+    Equal { before: &'a dyn Slot },
+}
+
+impl Store {
+    /// Finds what changed and makes the batch of it.
+    pub(crate) fn prepare(&self, mut proposal: Proposal) -> Result<Prepared, CommitError> {
+        for input in &mut proposal.inputs {
+            if input.after.entity().row().settles {
+                settle(&mut input.after, Some(input.before.entity()));
+            }
+        }
+        let (batch, inline_settled) = {
+            let befores: SmallVec<[Whole<'_>; 2]> = proposal.inputs.iter().map(|input| Whole(&input.before)).collect();
+            let afters: SmallVec<[Whole<'_>; 2]> = proposal.inputs.iter().map(|input| Whole(&input.after)).collect();
+            let created: Vec<Whole<'_>> = proposal.created.iter().map(Whole).collect();
+            let removed: Vec<Whole<'_>> = proposal.removed.iter().map(|(_, cell)| Whole(cell)).collect();
+            let mut walk = Walk::new(Descend::Everything);
+            for (before, after) in befores.iter().zip(&afters).rev() {
+                walk.compare(before, after);
+            }
+            created.iter().for_each(|slot| walk.add_root(slot));
+            removed.iter().for_each(|slot| walk.remove_root(slot));
+            let mut found: SmallVec<[Found<'_>; 4]> = SmallVec::new();
+            walk.run(&mut |difference| {
+                found.extend(Found::of(difference));
+                ControlFlow::Continue(())
+            })?;
+            let mut writes = Writes {
+                store: self,
+                walk: &walk,
+                list: Vec::new(),
+                ids: SmallVec::new(),
+                index: HashMap::default(),
+                inline_settled: false,
+            };
+            writes.write_all(found)?;
+            (Batch { writes: writes.list }, writes.inline_settled)
+        };
+        let keep = if batch.writes.is_empty() || inline_settled {
+            SmallVec::new()
+        } else {
+            proposal.inputs.into_iter().map(|input| (input.ix, input.after)).collect()
+        };
+        Ok(Prepared { batch, expected: proposal.expected, keep })
+    }
+}
+
+impl<'a> Found<'a> {
+    fn of(difference: Difference<'a>) -> Option<Self> {
+        Some(match difference {
+            Difference::Changed { before, after, fields } => Found::Changed { before, after, fields: Some(fields) },
+            Difference::Retyped { before, after } => Found::Changed { before, after, fields: None },
+            Difference::Moved { before, after, to, .. } => {
+                Found::Moved { before, after, to: to.map(|spot| (spot.owner.entity_id(), spot.field)) }
+            }
+            Difference::Removed { slot, .. } => Found::Removed(slot.id()),
+            Difference::Added { slot, spot } => Found::Added { slot, spot },
+            Difference::Equal { before, .. } => Found::Equal { before },
+            // Its owner's list differs, and says so.
+            Difference::Reordered { .. } => return None,
+        })
+    }
+}
+
+/// So many are looked through faster than a map is made.
+const FEW: usize = 8;
+
+/// The versions to be made.
+struct Writes<'s, 'w, 'a> {
+    store: &'s Store,
+    walk: &'w Walk<'a>,
+    list: Vec<Write>,
+    /// The entities of the list, in its order.
+    ids: SmallVec<[EntityId; FEW]>,
+    /// Where in the list an entity stands, once there are more than a few.
+    index: HashMap<EntityId, usize, ahash::RandomState>,
+    /// Whether an entity held by value was settled, so that its holder's value is not what is kept.
+    inline_settled: bool,
+}
+
+impl<'a> Writes<'_, '_, 'a> {
+    fn write_all(&mut self, found: SmallVec<[Found<'a>; 4]>) -> Result<(), CommitError> {
+        let mut equal: SmallVec<[&'a dyn Slot; 4]> = SmallVec::new();
+        let mut rest: SmallVec<[Found<'a>; 4]> = SmallVec::new();
+        // An owner that is new must stand in the batch before what moves into it.
+        for found in found {
+            match found {
+                Found::Added { slot, spot } => self.add(slot, spot)?,
+                Found::Equal { before } => equal.push(before),
+                other => rest.push(other),
+            }
+        }
+        for found in rest {
+            match found {
+                Found::Changed { before, after, fields } => self.change(before, after, fields),
+                Found::Moved { before, after, to } => self.relocate(before, after, to),
+                Found::Removed(id) => self.remove(id),
+                Found::Added { .. } | Found::Equal { .. } => {}
+            }
+        }
+        for slot in equal {
+            self.give_back(slot);
+        }
+        Ok(())
+    }
+
+    fn ix(&self, id: EntityId) -> Ix {
+        self.store.lineages.find(id).expect("what stood in a state before has a lineage")
+    }
+
+    fn at(&self, id: EntityId) -> Option<usize> {
+        if self.ids.len() <= FEW {
+            self.ids.iter().position(|known| *known == id)
+        } else {
+            self.index.get(&id).copied()
+        }
+    }
+
+    fn push(&mut self, id: EntityId, write: Write) -> usize {
+        self.list.push(write);
+        self.ids.push(id);
+        let last = self.ids.len() - 1;
+        if self.ids.len() == FEW + 1 {
+            self.index.extend(self.ids.iter().enumerate().map(|(index, id)| (*id, index)));
+        } else if self.ids.len() > FEW {
+            self.index.insert(id, last);
+        }
+        last
+    }
+
+    /// A new version of an entity whose own state differs.
+    fn change(&mut self, before: &dyn AnyEntity, after: &dyn Slot, fields: Option<FieldSet>) {
+        let entity = after.entity();
+        let ix = self.ix(after.id());
+        let (payload, built) = self.payload(after, Some(before));
+        let mut references: SmallVec<[ReferenceChange; 2]> = SmallVec::new();
+        match fields {
+            Some(fields) => {
+                for field in fields {
+                    before.reference_changes(field, entity, &mut |opened, to| {
+                        references.push(ReferenceChange { field, to, opened });
+                    });
+                }
+            }
+            None => {
+                before.references(&mut |field, to| references.push(ReferenceChange { field, to, opened: false }));
+                entity.references(&mut |field, to| references.push(ReferenceChange { field, to, opened: true }));
+            }
+        }
+        let write = Write { target: WriteTarget::Known(ix), payload: Some(payload), built, owner: OwnerChange::Keep, references };
+        match self.at(after.id()) {
+            Some(index) => {
+                let owner = self.list[index].owner;
+                self.list[index] = Write { owner, ..write };
+            }
+            None => drop(self.push(after.id(), write)),
+        }
+    }
+
+    /// A new version of an entity that stands elsewhere.
+    fn relocate(&mut self, before: &dyn Slot, after: &dyn Slot, to: Option<(EntityId, u16)>) {
+        let owner = match to {
+            None => OwnerChange::Root,
+            Some((owner, field)) => OwnerChange::Owned { owner: self.target(owner), field },
+        };
+        if let Some(index) = self.at(after.id()) {
+            self.list[index].owner = owner;
+            return;
+        }
+        let ix = self.ix(before.id());
+        let (payload, built) = self.payload(after, Some(before.entity()));
+        let references = SmallVec::new();
+        self.push(
+            after.id(),
+            Write { target: WriteTarget::Known(ix), payload: Some(payload), built, owner, references },
+        );
+    }
+
+    fn target(&self, id: EntityId) -> Target {
+        match self.at(id) {
+            Some(index) if matches!(self.list[index].target, WriteTarget::New { .. }) => Target::New(index),
+            _ => Target::Known(self.ix(id)),
+        }
+    }
+
+    fn remove(&mut self, id: EntityId) {
+        let write = Write {
+            target: WriteTarget::Known(self.ix(id)),
+            payload: None,
+            built: None,
+            owner: OwnerChange::Keep,
+            references: SmallVec::new(),
+        };
+        self.push(id, write);
+    }
+
+    /// First versions of an entity and of all that it owns, but for what moved into it.
+    fn add(&mut self, top: &'a dyn Slot, spot: Option<Spot<'a>>) -> Result<(), CommitError> {
+        let first = self.list.len();
+        let mut holders: Vec<Option<usize>> = Vec::new();
+        let mut seen_row: Option<&'static TypeRow> = None;
+        let mut stack: Vec<(&'a dyn Slot, Option<Spot<'a>>, Option<usize>)> = vec![(top, spot, None)];
+        while let Some((slot, spot, holder)) = stack.pop() {
+            let id = slot.id();
+            if self.walk.has_moved(id) {
+                continue;
+            }
+            if let Some(index) = self.at(id) {
+                return Err(self.repeated(id, index, spot.as_ref()).into());
+            }
+            let entity = slot.entity();
+            let row = entity.row();
+            if seen_row.is_none_or(|seen| !std::ptr::eq(seen, row)) {
+                self.store.types.admit(row)?;
+                seen_row = Some(row);
+            }
+            let owner = match &spot {
+                None => OwnerChange::Root,
+                Some(spot) => OwnerChange::Owned {
+                    owner: match holder {
+                        Some(index) => Target::New(index),
+                        None => self.target(spot.owner.entity_id()),
+                    },
+                    field: spot.field,
+                },
+            };
+            let (target, references) = self.arrive(entity, row, spot.as_ref())?;
+            let (payload, built) = self.payload(slot, None);
+            let write = Write { target, payload: Some(payload), built, owner, references };
+            let index = self.push(id, write);
+            holders.push(holder.filter(|_| slot.address() != 0));
+            let children = stack.len();
+            entity.slots(&mut |field, key, child| {
+                stack.push((child, Some(Spot { owner: entity, field, key }), Some(index)));
+            });
+            stack[children..].reverse();
+        }
+        self.hand_up(first, &holders);
+        Ok(())
+    }
+
+    /// An entity that comes: for the first time, or again.
+    fn arrive(
+        &self,
+        entity: &dyn AnyEntity,
+        row: &'static TypeRow,
+        spot: Option<&Spot<'_>>,
+    ) -> Result<(WriteTarget, SmallVec<[ReferenceChange; 2]>), CommitError> {
+        let id = entity.entity_id();
+        let mut references: SmallVec<[ReferenceChange; 2]> = SmallVec::new();
+        let Some(ix) = self.store.lineages.find(id) else {
+            entity.references(&mut |field, to| references.push(ReferenceChange { field, to, opened: true }));
+            return Ok((WriteTarget::New { id, row }, references));
+        };
+        self.store.check_type(ix, row)?;
+        match self.store.lineages.alive(ix, LATEST) {
+            Ok(()) if spot.is_none() => return Err(CommitError::Present { entity: id }),
+            Ok(()) => {
+                return Err(CommitError::SecondOwner {
+                    entity: id,
+                    first: self.store.describe_place(ix),
+                    second: Spot::describe(spot),
+                });
+            }
+            Err(Gone::Removed { .. } | Gone::NotYet) => {}
+        }
+        for (field, to) in self.store.last_references(ix) {
+            references.push(ReferenceChange { field, to, opened: false });
+        }
+        entity.references(&mut |field, to| references.push(ReferenceChange { field, to, opened: true }));
+        Ok((WriteTarget::Known(ix), references))
+    }
+
+    fn repeated(&self, id: EntityId, first: usize, second: Option<&Spot<'_>>) -> RepeatedError {
+        let owner_of = |target: Target| match target {
+            Target::Known(ix) => self.store.lineages.get(ix).id,
+            Target::New(index) => self.ids[index],
+        };
+        let first = match self.list[first].owner {
+            OwnerChange::Owned { owner, .. } => format!("{} (as what it owns)", owner_of(owner)),
+            OwnerChange::Root => "the root of a tree".to_owned(),
+            OwnerChange::Keep => "where it was".to_owned(),
+        };
+        RepeatedError { entity: id, first, second: Spot::describe(second) }
+    }
+
+    /// What a version keeps of the state at a slot.
+    fn payload(&mut self, slot: &dyn Slot, before: Option<&dyn AnyEntity>) -> (Payload, Option<Arc<dyn AnyCell>>) {
+        let row = slot.entity().row();
+        let mut cell = slot.cell();
+        if row.settles {
+            let mut settled = slot.entity().to_cell();
+            settle(&mut settled, before);
+            self.inline_settled |= cell.is_none();
+            cell = Some(settled);
+        }
+        match (row.holds_inline, cell) {
+            (true, Some(cell)) => (Payload::Record(Arc::new(cell.entity().record())), Some(cell)),
+            (true, None) => (Payload::Record(Arc::new(slot.entity().record())), None),
+            (false, Some(cell)) => (Payload::Cell(cell), None),
+            (false, None) => (Payload::Cell(slot.entity().to_cell()), None),
+        }
+    }
+
+    /// Puts settled states into the handles of their new owners, from the bottom up.
+    fn hand_up(&mut self, first: usize, holders: &[Option<usize>]) {
+        let settles = |write: &Write| match &write.payload {
+            Some(Payload::Cell(cell)) => cell.entity().row().settles,
+            Some(Payload::Record(_)) => write.built.as_ref().is_some_and(|cell| cell.entity().row().settles),
+            _ => false,
+        };
+        if !self.list[first..].iter().any(settles) {
+            return;
+        }
+        let mut replaced: HashSet<usize> = HashSet::new();
+        for index in (first..self.list.len()).rev() {
+            let Some(holder) = holders[index - first] else { continue };
+            if !settles(&self.list[index]) && !replaced.contains(&index) {
+                continue;
+            }
+            let cell = match (&self.list[index].payload, &self.list[index].built) {
+                (_, Some(cell)) | (Some(Payload::Cell(cell)), None) => Arc::clone(cell),
+                _ => continue,
+            };
+            self.adopt(holder, &cell);
+            replaced.insert(holder);
+        }
+    }
+
+    /// Puts `child` into the state that a write keeps.
+    fn adopt(&mut self, index: usize, child: &Arc<dyn AnyCell>) {
+        let write = &mut self.list[index];
+        match (&mut write.payload, &mut write.built) {
+            (Some(Payload::Record(record)), built) => {
+                if let Some(cell) = built {
+                    adopt_into(cell, child);
+                    *record = Arc::new(cell.entity().record());
+                }
+            }
+            (Some(Payload::Cell(cell)), _) => adopt_into(cell, child),
+            _ => {}
+        }
+    }
+
+    /// An entity that was copied and not changed: its owner keeps the state that it had before, so that later walks end
+    /// there at once.
+    fn give_back(&mut self, before: &dyn Slot) {
+        let Some(cell) = before.cell() else { return };
+        let owner = self.store.lineages.owner(self.ix(before.id()), LATEST);
+        let Some(index) = owner.and_then(|edge| self.at(self.store.lineages.get(edge.owner).id)) else { return };
+        self.adopt(index, &cell);
+    }
+}
+
+fn adopt_into(cell: &mut Arc<dyn AnyCell>, child: &Arc<dyn AnyCell>) {
+    if Arc::get_mut(cell).is_none() {
+        *cell = cell.duplicate();
+    }
+    Arc::get_mut(cell).expect("it was duplicated if it was shared").entity_mut().adopt(child);
+}
+
+fn settle(cell: &mut Arc<dyn AnyCell>, before: Option<&dyn AnyEntity>) {
+    if Arc::get_mut(cell).is_none() {
+        *cell = cell.duplicate();
+    }
+    Arc::get_mut(cell).expect("it was duplicated if it was shared").entity_mut().settle(before);
+}
+
+impl Store {
+    /// Where an entity stands now, in words.
+    pub(crate) fn describe_place(&self, ix: Ix) -> String {
+        let Some(edge) = self.lineages.owner(ix, LATEST) else {
+            return "the root of a tree".to_owned();
+        };
+        let owner = self.lineages.get(edge.owner);
+        let meta = owner.row.meta;
+        let field = meta.fields.get(usize::from(edge.field)).map_or("", |field| field.name);
+        format!("{} {} {field}", meta.name, owner.id)
+    }
+
+    /// The references of an entity's last own state.
+    fn last_references(&self, ix: Ix) -> Vec<(u16, EntityId)> {
+        let mut references = Vec::new();
+        let last = self.lineages.revision(ix, LATEST).and_then(|last| self.lineages.own(ix, last));
+        match last {
+            Some(Payload::Cell(cell)) => cell.entity().references(&mut |field, to| references.push((field, to))),
+            Some(Payload::Record(record)) => record_references(&record, &mut references),
+            _ => {}
+        }
+        references
+    }
+}
+
+fn record_references(record: &Record, references: &mut Vec<(u16, EntityId)>) {
+    for (index, part) in record.parts.iter().enumerate() {
+        // A handle owns, it does not refer.
+        if let Part::Value(value) = part {
+            let field = u16::try_from(index).expect("the derive refuses more fields");
+            value_references(value, &mut |to| references.push((field, to)));
+        }
+    }
+}
+
+fn value_references(value: &Value, visit: &mut dyn FnMut(EntityId)) {
+    match value {
+        Value::Reference(id) => visit(*id),
+        Value::List(items) | Value::Set(items) => items.iter().for_each(|item| value_references(item, visit)),
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                value_references(key, visit);
+                value_references(value, visit);
+            }
+        }
+        Value::Struct(fields) => fields.iter().for_each(|(_, value)| value_references(value, visit)),
+        Value::Variant(variant) => value_references(&variant.1, visit),
+        Value::Some(inner) => value_references(inner, visit),
+        _ => {}
+    }
+}

@@ -1,0 +1,321 @@
+//! An entity's versions as a list that prints as it is, and the changes of one commit.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::{History, ReadError};
+use crate::diff::{Changes, Descend, Difference, Recorder, Subject, Walk, Whole, subject};
+use crate::entity::AnyCell;
+use crate::id::EntityId;
+use crate::lineage::{Ix, Payload};
+use crate::log::{Entry, RunEnd};
+use crate::when::{Position, Revision, Timestamp};
+
+/// Why a version was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum VersionKind {
+    /// Its fields, what it owns directly, or its place changed.
+    Own,
+    /// Something deeper in it changed.
+    Carried,
+    /// It was removed.
+    Removed,
+}
+
+/// One version of an entity.
+#[derive(Clone)]
+pub struct Version {
+    /// The entity.
+    pub entity: EntityId,
+    /// Its number in the lineage.
+    pub revision: Revision,
+    /// The position of the commit that made it.
+    pub position: Position,
+    /// Why it was made.
+    pub kind: VersionKind,
+    /// The revision it came from; `None` for the first.
+    pub predecessor: Option<Revision>,
+    history: History,
+    ix: Ix,
+}
+
+/// One value that a field had.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FieldVersion<F> {
+    /// The revision that brought it.
+    pub revision: Revision,
+    /// The position of the commit.
+    pub position: Position,
+    /// When that was.
+    pub time: Option<Timestamp>,
+    /// Who did it.
+    pub author: Option<String>,
+    /// The value.
+    pub value: F,
+}
+
+/// The versions of an entity, newest first. It prints one line each.
+#[derive(Clone)]
+pub struct Versions {
+    history: History,
+    ix: Ix,
+    last: u64,
+}
+
+impl Versions {
+    pub(super) fn new(history: History, ix: Ix) -> Self {
+        let last = history.store.lineages.revision(ix, history.head()).map_or(0, |revision| revision.0);
+        Self { history, ix, last }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::try_from(self.last).expect("versions are held in memory")
+    }
+
+    /// Never: an entity that is known has a version.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.last == 0
+    }
+
+    /// The versions, newest first; `.rev()` turns them round.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Version> + '_ {
+        (1..=self.last).rev().filter_map(|revision| self.get(Revision(revision)))
+    }
+
+    /// The version of a revision.
+    #[must_use]
+    pub fn get(&self, revision: Revision) -> Option<Version> {
+        if revision.0 > self.last {
+            return None;
+        }
+        let (position, payload) = self.history.store.lineages.version(self.ix, revision)?;
+        Some(Version {
+            entity: self.history.store.lineages.get(self.ix).id,
+            revision,
+            position,
+            kind: match payload {
+                Payload::Cell(_) | Payload::Record(_) => VersionKind::Own,
+                Payload::Carried { .. } => VersionKind::Carried,
+                Payload::Removed { .. } => VersionKind::Removed,
+            },
+            predecessor: revision.0.checked_sub(1).filter(|before| *before > 0).map(Revision),
+            history: self.history.clone(),
+            ix: self.ix,
+        })
+    }
+}
+
+impl Version {
+    /// The entry of the log that made it: time, author, run.
+    #[must_use]
+    pub fn entry(&self) -> &Entry {
+        self.history.store.log.get(self.position).expect("a version is published with its entry")
+    }
+
+    /// What the commit changed in this entity itself: its fields, its place, and what came into it, went out of it or
+    /// changed places in it. Nothing for a carried version.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        let mut recorder = Recorder::default();
+        let all = self.history.changes(self.position).unwrap_or_default();
+        all.into_iter().filter(|change| change.is_about(self.entity)).for_each(|change| recorder.push(change));
+        recorder.finish()
+    }
+
+    /// The version as JSON:
+    /// `{"revision", "position", "kind", "time", "author", "message", "callable", "changes": [...]}`.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let entry = self.entry();
+        json!({
+            "revision": self.revision,
+            "position": self.position,
+            "kind": match self.kind {
+                VersionKind::Own => "own",
+                VersionKind::Carried => "carried",
+                VersionKind::Removed => "removed",
+            },
+            "time": entry.time(),
+            "author": entry.author(),
+            "message": entry.message(),
+            "callable": entry.run().map(|run| &*run.callable),
+            "changes": self.changes().to_json(),
+        })
+    }
+
+    /// The entities that carried it along.
+    fn carried_by(&self) -> Vec<Subject> {
+        let store = &self.history.store;
+        let Some((position, Payload::Carried { children, .. })) = store.lineages.version(self.ix, self.revision) else {
+            return Vec::new();
+        };
+        children
+            .iter()
+            .filter_map(|child| {
+                let revision = store.lineages.revision(*child, position)?;
+                store.own_state(*child, revision).map(|cell| subject(cell.entity()))
+            })
+            .collect()
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.revision)?;
+        let entry = self.entry();
+        if let Some(author) = entry.author() {
+            write!(f, " {author}")?;
+        }
+        if let Some(run) = entry.run() {
+            write!(f, " {}", run.callable)?;
+        }
+        if let Some(message) = entry.message() {
+            write!(f, " {message:?}")?;
+        }
+        match self.kind {
+            VersionKind::Carried => {
+                let children: Vec<String> = self.carried_by().iter().map(Subject::to_string).collect();
+                write!(f, " carried by {}", children.join(", "))
+            }
+            VersionKind::Own | VersionKind::Removed => {
+                let mut details: Vec<String> = Vec::new();
+                for change in &self.changes() {
+                    if change.entity.id == self.entity {
+                        details.extend(change.details());
+                    } else {
+                        details.push(change.to_string());
+                    }
+                }
+                if details.is_empty() {
+                    // It came, or went, with an owner that the commit tells of.
+                    details.push(if self.kind == VersionKind::Removed { "removed" } else { "added" }.to_owned());
+                }
+                write!(f, " {}", details.join(", "))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} at {} ({:?})", self.entity, self.revision, self.position, self.kind)
+    }
+}
+
+impl fmt::Display for Versions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, version) in self.iter().enumerate() {
+            write!(f, "{}{version}", if index > 0 { "\n" } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Versions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// One entity's own state before and after a commit.
+struct Step {
+    before: Option<Arc<dyn AnyCell>>,
+    after: Option<Arc<dyn AnyCell>>,
+}
+
+impl History {
+    /// What a commit changed, found from the versions that it made: O(c log n).
+    ///
+    /// # Errors
+    /// There is no entry at this position.
+    pub fn changes(&self, position: Position) -> Result<Changes, ReadError> {
+        let entry = self.entry(position)?;
+        if entry.run().is_some_and(|run| run.end != RunEnd::Returned) {
+            return Ok(Changes::default());
+        }
+        let steps: Vec<Step> =
+            entry.made.iter().filter_map(|(ix, index)| self.step(Ix(*ix), u64::from(*index) + 1)).collect();
+        let wholes: Vec<(Option<Whole<'_>>, Option<Whole<'_>>)> =
+            steps.iter().map(|step| (step.before.as_ref().map(Whole), step.after.as_ref().map(Whole))).collect();
+        // Entities that are new or gone and owned are told of by their owners; those that are not, here.
+        let mut walk = Walk::new(Descend::OwnStateOnly);
+        for ((before, after), (ix, _)) in wholes.iter().zip(self.own_versions(entry)).rev() {
+            match (before, after) {
+                (Some(before), Some(after)) => walk.compare(before, after),
+                _ => drop(ix),
+            }
+        }
+        for ((before, after), (ix, _)) in wholes.iter().zip(self.own_versions(entry)) {
+            let owner_before = self.store.lineages.owner(ix, Position(position.0 - 1));
+            let owner_after = self.store.lineages.owner(ix, position);
+            let was_there = before.is_some();
+            if let Some(after) = after
+                && owner_after.is_none()
+                && (!was_there || owner_before.is_some())
+            {
+                walk.add_root(after);
+            }
+            if let Some(before) = before
+                && owner_before.is_none()
+                && (after.is_none() || owner_after.is_some())
+            {
+                walk.remove_root(before);
+            }
+        }
+        let mut recorder = Recorder::default();
+        walk.run(&mut |difference: Difference<'_>| {
+            recorder.record(difference);
+            ControlFlow::Continue(())
+        })
+        .expect("a commit holds no entity twice");
+        Ok(recorder.finish())
+    }
+
+    /// The versions of a commit that are not merely carried, in the order of its batch.
+    fn own_versions<'e>(&'e self, entry: &'e Entry) -> impl DoubleEndedIterator<Item = (Ix, u64)> + ExactSizeIterator + 'e {
+        let own: Vec<(Ix, u64)> = entry
+            .made
+            .iter()
+            .map(|(ix, index)| (Ix(*ix), u64::from(*index) + 1))
+            .filter(|(ix, revision)| {
+                let version = self.store.lineages.version(*ix, Revision(*revision));
+                !matches!(version, None | Some((_, Payload::Carried { .. })))
+            })
+            .collect();
+        own.into_iter()
+    }
+
+    /// The versions that a commit made: those of what changed, then those of the owners that were carried along.
+    ///
+    /// # Errors
+    /// There is no entry at this position.
+    pub fn versions(&self, position: Position) -> Result<Vec<Version>, ReadError> {
+        let entry = self.entry(position)?;
+        let version = |(ix, index): &(u32, u32)| {
+            Versions::new(self.clone(), Ix(*ix)).get(Revision(u64::from(*index) + 1))
+        };
+        Ok(entry.made.iter().filter_map(version).collect())
+    }
+
+    fn step(&self, ix: Ix, revision: u64) -> Option<Step> {
+        let store = &self.store;
+        let (position, payload) = store.lineages.version(ix, Revision(revision))?;
+        let after = match payload {
+            Payload::Carried { .. } => return None,
+            Payload::Removed { .. } => None,
+            Payload::Cell(cell) => Some(cell),
+            Payload::Record(_) => store.lineages.cell(ix, position).ok(),
+        };
+        let there_before = store.lineages.alive(ix, Position(position.0 - 1)).is_ok();
+        let before = if there_before { store.own_state(ix, Revision(revision - 1)) } else { None };
+        Some(Step { before, after })
+    }
+}

@@ -1,0 +1,233 @@
+//! Reading a version's value: as it is kept, or built from its own state and what it owns as of then.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Ix, Lineages, Payload, State};
+use crate::entity::{AnyCell, AnyEntity, Record, Source};
+use crate::id::EntityId;
+use crate::schema::Meta;
+use crate::value::DecodeError;
+use crate::when::{Position, Revision};
+
+/// Why an entity has no state at a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// It was not there yet.
+    NotYet,
+    /// It, or an owner of it, was removed.
+    Removed { entity: EntityId, by: EntityId, revision: Revision },
+}
+
+/// What a value is built from.
+struct Plan {
+    index: usize,
+    newest: bool,
+    base: Base,
+    /// The owned entities to be put in.
+    needs: Vec<Ix>,
+}
+
+enum Base {
+    /// A value of an earlier version; whether it is the cached one.
+    Value(Arc<dyn AnyCell>, bool),
+    Record(Arc<Record>),
+}
+
+/// Beyond so many versions since the base it is worth counting whether asking every owned entity is cheaper.
+const LONG: usize = 64;
+
+impl Lineages {
+    /// Whether an entity is there at a position: it has a version, and neither it nor an owner is removed.
+    /// O(1) at the head as long as nothing was removed since it was last asked, else O(depth).
+    pub(crate) fn alive(&self, ix: Ix, at: Position) -> Result<(), Gone> {
+        let lineage = self.get(ix);
+        let removals = self.removals.load(Ordering::Acquire);
+        if lineage.alive_at.load(Ordering::Relaxed) == removals {
+            let state = lineage.read();
+            if state.versions.first().is_some_and(|first| first.position <= at)
+                && state.versions.last().is_some_and(|last| last.position <= at)
+            {
+                return Ok(());
+            }
+        }
+        let mut climb = Some(ix);
+        while let Some(step) = climb {
+            let state = self.get(step).read();
+            let index = state.as_of(at).ok_or(Gone::NotYet)?;
+            if matches!(state.versions[index].payload, Payload::Removed { .. }) {
+                return Err(Gone::Removed {
+                    entity: lineage.id,
+                    by: self.get(step).id,
+                    revision: Revision(index as u64 + 1),
+                });
+            }
+            climb = state.owner(at).map(|edge| edge.owner);
+        }
+        if at >= self.head() {
+            lineage.alive_at.store(removals, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The value of an entity as of a position. What was not built before costs O(what changed since it was).
+    pub(crate) fn cell(&self, ix: Ix, at: Position) -> Result<Arc<dyn AnyCell>, Gone> {
+        match self.ready(ix, at)? {
+            Some(cell) => Ok(cell),
+            None => self.build(ix, at),
+        }
+    }
+
+    /// The newest own state not later than a version: what its own fields are, whatever it owns.
+    pub(crate) fn own(&self, ix: Ix, revision: Revision) -> Option<Payload> {
+        let index = usize::try_from(revision.0.checked_sub(1)?).ok()?;
+        let state = self.get(ix).read();
+        (index < state.versions.len()).then(|| state.versions[state.own(index)].payload.clone())
+    }
+
+    fn ready(&self, ix: Ix, at: Position) -> Result<Option<Arc<dyn AnyCell>>, Gone> {
+        let lineage = self.get(ix);
+        let state = lineage.read();
+        let index = state.as_of(at).ok_or(Gone::NotYet)?;
+        match &state.versions[index].payload {
+            Payload::Cell(cell) => Ok(Some(Arc::clone(cell))),
+            Payload::Removed { .. } => {
+                Err(Gone::Removed { entity: lineage.id, by: lineage.id, revision: Revision(index as u64 + 1) })
+            }
+            Payload::Carried { .. } | Payload::Record(_) => Ok(match &state.built {
+                Some((built, cell)) if *built == index => Some(Arc::clone(cell)),
+                _ => None,
+            }),
+        }
+    }
+
+    /// Builds the values of an entity and of those below that need it, the deepest first: no depth can overflow the
+    /// stack.
+    fn build(&self, root: Ix, at: Position) -> Result<Arc<dyn AnyCell>, Gone> {
+        let mut built: HashMap<Ix, Arc<dyn AnyCell>, ahash::RandomState> = HashMap::default();
+        let mut stack = vec![root];
+        while let Some(&ix) = stack.last() {
+            if built.contains_key(&ix) {
+                stack.pop();
+                continue;
+            }
+            let plan = self.plan(ix, at)?;
+            let mut children = Vec::with_capacity(plan.needs.len());
+            let waiting = stack.len();
+            for need in &plan.needs {
+                match built.get(need).cloned().map_or_else(|| self.ready(*need, at), |cell| Ok(Some(cell)))? {
+                    Some(cell) => children.push(cell),
+                    None => stack.push(*need),
+                }
+            }
+            if stack.len() == waiting {
+                let cell = self.assemble(ix, plan, children);
+                built.insert(ix, cell);
+                stack.pop();
+            }
+        }
+        Ok(built.remove(&root).expect("the loop ends when the root is built"))
+    }
+
+    fn plan(&self, ix: Ix, at: Position) -> Result<Plan, Gone> {
+        let state = self.get(ix).read();
+        let index = state.as_of(at).ok_or(Gone::NotYet)?;
+        let newest = index + 1 == state.versions.len();
+        let own = state.own(index);
+        let (from, base) = match &state.built {
+            Some((built, cell)) if (own..=index).contains(built) => (*built, Base::Value(Arc::clone(cell), true)),
+            _ => (
+                own,
+                match &state.versions[own].payload {
+                    Payload::Cell(cell) => Base::Value(Arc::clone(cell), false),
+                    Payload::Record(record) => Base::Record(Arc::clone(record)),
+                    Payload::Carried { .. } | Payload::Removed { .. } => unreachable!("an own version has a state"),
+                },
+            ),
+        };
+        let base_position = state.versions[from].position;
+        let mut needs: Vec<Ix> = match &base {
+            Base::Value(cell, _) if index - from > LONG && index - from > cell.entity().owned() => {
+                drop(state);
+                self.changed_children(cell.entity(), base_position, at)
+            }
+            _ => marks(&state, from, index),
+        };
+        if let Base::Record(record) = &base {
+            record.inline_entities(&mut |id| needs.extend(self.find(id)));
+        }
+        needs.sort_unstable();
+        needs.dedup();
+        Ok(Plan { index, newest, base, needs })
+    }
+
+    /// The owned entities that have a version after one position and not after another.
+    fn changed_children(&self, owner: &dyn AnyEntity, after: Position, at: Position) -> Vec<Ix> {
+        let mut changed = Vec::new();
+        owner.slots(&mut |_, _, slot| {
+            changed.extend(self.find(slot.id()).filter(|ix| {
+                let state = self.get(*ix).read();
+                state.as_of(at).is_some_and(|index| state.versions[index].position > after)
+            }));
+        });
+        changed
+    }
+
+    fn assemble(&self, ix: Ix, plan: Plan, mut children: Vec<Arc<dyn AnyCell>>) -> Arc<dyn AnyCell> {
+        let mut cell = match plan.base {
+            Base::Value(cell, cached) => {
+                if cached && plan.newest {
+                    // The cached value of an older version is of no use once this one is built: if nobody else holds
+                    // it, it is changed in place.
+                    self.get(ix).write().built = None;
+                }
+                cell
+            }
+            Base::Record(record) => {
+                let lineage = self.get(ix);
+                let mut source = Children(children.drain(..).map(|cell| (cell.entity().entity_id(), cell)).collect());
+                let restored = lineage.row.restore(lineage.id, &record, &mut source);
+                // What the record took is in place; what is left stands under its handles.
+                children.extend(source.0.into_values());
+                restored.expect("a record restores to the type it was taken from")
+            }
+        };
+        if Arc::get_mut(&mut cell).is_none() {
+            cell = cell.duplicate();
+        }
+        let entity = Arc::get_mut(&mut cell).expect("it was duplicated if it was shared").entity_mut();
+        for child in &children {
+            let adopted = entity.adopt(child);
+            debug_assert!(adopted, "an entity marked as carried is owned directly");
+        }
+        if plan.newest {
+            let mut state = self.get(ix).write();
+            if plan.index + 1 == state.versions.len() {
+                state.built = Some((plan.index, Arc::clone(&cell)));
+            }
+        }
+        cell
+    }
+}
+
+/// The owned entities that the versions after one index up to another carried.
+fn marks(state: &State, from: usize, to: usize) -> Vec<Ix> {
+    state.versions[from + 1..=to]
+        .iter()
+        .filter_map(|version| match &version.payload {
+            Payload::Carried { children, .. } => Some(children.iter().copied()),
+            _ => None,
+        })
+        .flatten()
+        .collect()
+}
+
+/// The values that a record's owned entities have; each is taken once.
+struct Children(HashMap<EntityId, Arc<dyn AnyCell>, ahash::RandomState>);
+
+impl Source for Children {
+    fn cell(&mut self, id: EntityId, _: &'static Meta) -> Result<Arc<dyn AnyCell>, DecodeError> {
+        self.0.remove(&id).ok_or_else(|| DecodeError::saying(format!("the entity {id}"), "none of that id"))
+    }
+}

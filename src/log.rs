@@ -1,0 +1,205 @@
+//! The log: one entry for every commit and run, in order, never changed.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use smallvec::SmallVec;
+
+use crate::id::EntityId;
+use crate::value::Value;
+use crate::when::{Position, Revision, Timestamp};
+
+/// What a callable was given.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Argument {
+    /// An entity, at a revision.
+    Entity {
+        /// Its identity.
+        id: EntityId,
+        /// The revision that was read.
+        revision: Revision,
+    },
+    /// A plain value.
+    Value(Value),
+    /// Several entities for one parameter.
+    Several(Vec<Argument>),
+}
+
+impl fmt::Display for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Argument::Entity { id, revision } => write!(f, "@{id}#{revision}"),
+            Argument::Value(value) => write!(f, "{value}"),
+            Argument::Several(arguments) => {
+                f.write_str("[")?;
+                for (index, argument) in arguments.iter().enumerate() {
+                    write!(f, "{}{argument}", if index > 0 { ", " } else { "" })?;
+                }
+                f.write_str("]")
+            }
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunEnd {
+    /// It returned.
+    Returned,
+    /// It returned an error, with this text.
+    Failed(String),
+    /// It panicked, with this text.
+    Panicked(String),
+    /// It returned, and what it did could not be committed, for this reason.
+    Refused(String),
+}
+
+/// One recorded execution of a callable.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The registered name.
+    pub callable: Arc<str>,
+    /// The version of its code, if it was registered with one.
+    pub code_version: Option<Arc<str>>,
+    /// What it was given, in order; the entities among these are the versions that it read.
+    pub arguments: SmallVec<[Argument; 2]>,
+    /// How it ended.
+    pub end: RunEnd,
+    /// How long the callable itself took.
+    pub duration: Duration,
+}
+
+/// Free properties of a commit, in the order they were given.
+pub type Properties = IndexMap<String, String>;
+
+/// One entry of the log.
+#[derive(Clone)]
+pub struct Entry {
+    pub(crate) position: Position,
+    pub(crate) time: Timestamp,
+    pub(crate) author: Option<Arc<str>>,
+    pub(crate) message: Option<Arc<str>>,
+    pub(crate) properties: Option<Arc<Properties>>,
+    pub(crate) run: Option<Box<Run>>,
+    /// The versions it made: the place of the lineage, the index of the version.
+    pub(crate) made: SmallVec<[(u32, u32); 4]>,
+}
+
+impl Entry {
+    /// Its place in the log.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// When it was written, by the registry's clock, or the time that the commit was given.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// Who did it.
+    #[must_use]
+    pub fn author(&self) -> Option<&str> {
+        self.author.as_deref()
+    }
+
+    /// What was said of it.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// What else was said of it.
+    #[must_use]
+    pub fn property(&self, name: &str) -> Option<&str> {
+        self.properties.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// All that else was said of it.
+    pub fn properties(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.properties.iter().flat_map(|properties| properties.iter()).map(|(name, value)| (&**name, &**value))
+    }
+
+    /// The run that made it, if a callable did.
+    #[must_use]
+    pub fn run(&self) -> Option<&Run> {
+        self.run.as_deref()
+    }
+
+    /// How many versions it made, owners that were carried along included.
+    #[must_use]
+    pub fn version_count(&self) -> usize {
+        self.made.len()
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.position, self.time)?;
+        if let Some(author) = &self.author {
+            write!(f, " {author}")?;
+        }
+        if let Some(run) = &self.run {
+            write!(f, " {}", run.callable)?;
+        }
+        if let Some(message) = &self.message {
+            write!(f, " {message:?}")?;
+        }
+        match self.run.as_ref().map(|run| &run.end) {
+            Some(RunEnd::Failed(reason)) => write!(f, ": failed: {reason}"),
+            Some(RunEnd::Panicked(reason)) => write!(f, ": panicked: {reason}"),
+            Some(RunEnd::Refused(reason)) => write!(f, ": refused: {reason}"),
+            _ => match self.made.len() {
+                0 => f.write_str(": no version"),
+                1 => f.write_str(": 1 version"),
+                count => write!(f, ": {count} versions"),
+            },
+        }
+    }
+}
+
+/// All entries in memory, and where to look for a time.
+pub(crate) struct Log {
+    entries: boxcar::Vec<Entry>,
+    /// Positions whose time no later position undercuts, with rising times: the answer to every "as of this time".
+    times: RwLock<Vec<(Timestamp, Position)>>,
+}
+
+impl Log {
+    pub(crate) fn new() -> Self {
+        Self { entries: boxcar::Vec::new(), times: RwLock::default() }
+    }
+
+    /// Adds the entry after the last one. The caller holds the writer's lock and numbered the entry.
+    pub(crate) fn append(&self, entry: Entry) {
+        let mut times = self.times.write().unwrap_or_else(PoisonError::into_inner);
+        while times.last().is_some_and(|(time, _)| *time >= entry.time) {
+            times.pop();
+        }
+        times.push((entry.time, entry.position));
+        drop(times);
+        self.entries.push(entry);
+    }
+
+    pub(crate) fn get(&self, position: Position) -> Option<&Entry> {
+        self.entries.get(usize::try_from(position.0.checked_sub(1)?).ok()?)
+    }
+
+    /// The highest position whose time is not later. O(log h).
+    pub(crate) fn at_time(&self, time: Timestamp) -> Option<Position> {
+        let times = self.times.read().unwrap_or_else(PoisonError::into_inner);
+        let after = times.partition_point(|(candidate, _)| *candidate <= time);
+        after.checked_sub(1).map(|index| times[index].1)
+    }
+}

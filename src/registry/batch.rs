@@ -1,0 +1,255 @@
+//! Commits without a callable: added, saved and removed entities as one.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::caller::Caller;
+use super::held::Held;
+use super::kinds::row_of;
+use super::observe::Observation;
+use super::outcome::Outcome;
+use crate::children::LoadFailure;
+use crate::entity::{Cell, EncodeFailure, Entity};
+use crate::history::{CommitError, ExpectedHead, Input, Proposal, ReadError};
+use crate::id::{EntityId, Id};
+use crate::lineage::{Gone, Ix};
+use crate::when::{LATEST, Revision, When};
+
+/// What the head of an entity must be for a commit to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Expected {
+    /// Whatever it is.
+    Any,
+    /// It must not be there.
+    Absent,
+    /// It must be at this revision.
+    At(Revision),
+}
+
+/// A commit in the making: `registry.by("ann").batch().add(x).save(y).remove(z).commit()?`. Either all of it is
+/// committed, or nothing.
+#[must_use = "nothing is committed until `commit`"]
+pub struct Batch<'r> {
+    caller: Caller<'r>,
+    proposal: Proposal,
+    /// The first thing that was wrong: told at `commit`, so that calls can be chained.
+    error: Option<CommitError>,
+}
+
+impl<'r> Batch<'r> {
+    fn new(caller: Caller<'r>) -> Self {
+        Self { caller, proposal: Proposal::default(), error: None }
+    }
+
+    fn attempt(mut self, work: impl FnOnce(&mut Self) -> Result<(), CommitError>) -> Self {
+        if self.error.is_none() {
+            self.error = work(&mut self).err();
+        }
+        self
+    }
+
+    fn locate<T: Entity>(&self, id: Id<T>) -> Result<Ix, ReadError> {
+        self.caller.registry.inner.store.locate_typed(id.entity_id(), row_of::<T>())
+    }
+
+    /// Adds an entity with all that it owns, as the root of a tree. One that was removed returns and continues its
+    /// revisions.
+    pub fn add<T: Entity>(mut self, entity: T) -> Self {
+        self.proposal.created.push(Arc::new(Cell::new(entity)));
+        self
+    }
+
+    /// Takes a whole state of an entity that is there: what differs from its head is what changed.
+    pub fn save<T: Entity>(self, entity: T) -> Self {
+        self.attempt(|batch| {
+            let store = &batch.caller.registry.inner.store;
+            let ix = batch.locate(Id::<T>::from_entity_id(entity.entity_id()))?;
+            let at = store.lineages.head();
+            let before = store.state(ix, at, &When::Head)?;
+            let revision = store.lineages.revision(ix, at).unwrap_or(Revision(0));
+            batch.proposal.expected.push(ExpectedHead::At(ix, revision));
+            batch.proposal.inputs.push(Input { ix, before, after: Arc::new(Cell::new(entity)) });
+            Ok(())
+        })
+    }
+
+    /// Takes the edits of a held entity; its base must still be the newest version.
+    pub fn save_held<T: Entity>(mut self, held: &Held<T>) -> Self {
+        if let Some(edits) = held.edits() {
+            self.proposal.expected.extend(edits.expected);
+            self.proposal.inputs.extend(edits.inputs);
+        } else {
+            self.proposal.expected.push(ExpectedHead::At(held.ix, held.base()));
+        }
+        self
+    }
+
+    /// Removes a root with all that it owns. Its versions stay readable.
+    pub fn remove<T: Entity>(self, id: Id<T>) -> Self {
+        self.attempt(|batch| {
+            let store = &batch.caller.registry.inner.store;
+            let ix = batch.locate(id)?;
+            let before = store.state(ix, store.lineages.head(), &When::Head)?;
+            if let Some(edge) = store.lineages.owner(ix, LATEST) {
+                let owner = store.lineages.get(edge.owner).id;
+                return Err(CommitError::Owned { entity: id.entity_id(), owner });
+            }
+            let revision = store.lineages.revision(ix, LATEST).unwrap_or(Revision(0));
+            batch.proposal.expected.push(ExpectedHead::At(ix, revision));
+            batch.proposal.removed.push((ix, before));
+            Ok(())
+        })
+    }
+
+    /// Restores an entity as it was: its own fields and what it owned then. Nothing is lost: it is a new version.
+    pub fn revert<T: Entity>(self, id: Id<T>, when: impl Into<When>) -> Self {
+        let when = when.into();
+        self.attempt(|batch| {
+            let store = &batch.caller.registry.inner.store;
+            let ix = batch.locate(id)?;
+            let then = store.state(ix, store.position(Some(ix), &when)?, &when)?;
+            let head = store.lineages.head();
+            let revision = store.lineages.revision(ix, head).unwrap_or(Revision(0));
+            match store.lineages.alive(ix, head) {
+                Ok(()) => {
+                    let before = store.state(ix, head, &When::Head)?;
+                    batch.proposal.expected.push(ExpectedHead::At(ix, revision));
+                    batch.proposal.inputs.push(Input { ix, before, after: then });
+                }
+                Err(gone) => {
+                    if let Some(edge) = store.lineages.owner(ix, LATEST) {
+                        // Where it stood is its owner's to say.
+                        let owner = store.lineages.get(edge.owner).id;
+                        return Err(match gone {
+                            Gone::Removed { .. } => CommitError::Owned { entity: id.entity_id(), owner },
+                            Gone::NotYet => store.gone(id.entity_id(), gone, &when).into(),
+                        });
+                    }
+                    batch.proposal.created.push(then);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Expects something of the head of an entity, whether or not it is part of the commit.
+    pub fn expect(self, id: impl Into<EntityId>, expected: Expected) -> Self {
+        let id = id.into();
+        self.attempt(|batch| {
+            let store = &batch.caller.registry.inner.store;
+            match expected {
+                Expected::Any => {}
+                Expected::Absent => batch.proposal.expected.push(ExpectedHead::Absent(id)),
+                Expected::At(revision) => batch.proposal.expected.push(ExpectedHead::At(store.locate(id)?, revision)),
+            }
+            Ok(())
+        })
+    }
+
+    /// Commits it all. A commit that changes nothing is an entry without versions.
+    ///
+    /// # Errors
+    /// Something was wrong with a part; someone committed first; or an entity would stand at two places.
+    pub fn commit(self) -> Result<Outcome<()>, CommitError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        self.refuse_overlaps()?;
+        let registry = self.caller.registry;
+        let store = &registry.inner.store;
+        let prepared = match catch_unwind(AssertUnwindSafe(|| store.prepare(self.proposal))) {
+            Ok(prepared) => prepared?,
+            Err(payload) => return Err(unwound(payload)),
+        };
+        let committed = store.commit(prepared, self.caller.info(None)).map_err(|(error, _)| error)?;
+        self.caller.observe(|| Observation::DidCommit {
+            position: committed.position,
+            callable: None,
+            versions: committed.versions,
+        });
+        Ok(Outcome::new((), committed, registry.history()))
+    }
+
+    fn refuse_overlaps(&self) -> Result<(), CommitError> {
+        let lineages = &self.caller.registry.inner.store.lineages;
+        let mut parts: Vec<Ix> = self
+            .proposal
+            .inputs
+            .iter()
+            .map(|input| input.ix)
+            .chain(self.proposal.removed.iter().map(|(ix, _)| *ix))
+            .collect();
+        parts.sort_unstable();
+        if let Some(pair) = parts.windows(2).find(|pair| pair[0] == pair[1]) {
+            let entity = lineages.get(pair[0]).id;
+            return Err(CommitError::Overlap { outer: entity, inner: entity });
+        }
+        for part in &parts {
+            let mut owner = lineages.owner(*part, LATEST);
+            while let Some(edge) = owner {
+                if parts.binary_search(&edge.owner).is_ok() {
+                    let (outer, inner) = (lineages.get(edge.owner).id, lineages.get(*part).id);
+                    return Err(CommitError::Overlap { outer, inner });
+                }
+                owner = lineages.owner(edge.owner, LATEST);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an unwinding while comparing was. A panic of the user's own code goes on.
+fn unwound(payload: Box<dyn std::any::Any + Send>) -> CommitError {
+    let payload = match payload.downcast::<EncodeFailure>() {
+        Ok(failure) => return CommitError::Unwritable(failure.to_string()),
+        Err(payload) => payload,
+    };
+    match payload.downcast::<LoadFailure>() {
+        Ok(failure) => CommitError::Load(failure.0),
+        Err(payload) => std::panic::resume_unwind(payload),
+    }
+}
+
+impl<'r> Caller<'r> {
+    /// Begins a commit of several parts.
+    pub fn batch(&self) -> Batch<'r> {
+        Batch::new(self.clone())
+    }
+
+    /// Adds an entity with all that it owns, as the root of a tree, and gives its id.
+    ///
+    /// # Errors
+    /// It is there already, owns something that stands elsewhere or twice, or its type's stored name is another's.
+    pub fn add<T: Entity>(&self, entity: T) -> Result<Id<T>, CommitError> {
+        let id = Id::from_entity_id(entity.entity_id());
+        self.batch().add(entity).commit()?;
+        Ok(id)
+    }
+
+    /// Commits the edits of a held entity; it then holds the new version.
+    ///
+    /// # Errors
+    /// Someone committed since it was checked out, or the edits break a rule of trees.
+    pub fn save<T: Entity>(&self, held: &mut Held<T>) -> Result<Outcome<()>, CommitError> {
+        let outcome = self.batch().save_held(held).commit()?;
+        held.refresh(&self.registry.inner.store);
+        Ok(outcome)
+    }
+
+    /// Removes a root with all that it owns.
+    ///
+    /// # Errors
+    /// It is unknown, of another type, removed already, or owned.
+    pub fn remove<T: Entity>(&self, id: Id<T>) -> Result<Outcome<()>, CommitError> {
+        self.batch().remove(id).commit()
+    }
+
+    /// Restores an entity as it was, as a new version.
+    ///
+    /// # Errors
+    /// It was not there then, or something that it owned then is owned elsewhere since.
+    pub fn revert<T: Entity>(&self, id: Id<T>, when: impl Into<When>) -> Result<Outcome<()>, CommitError> {
+        self.batch().revert(id, when).commit()
+    }
+}

@@ -1,0 +1,224 @@
+//! Functions as callables: one implementation for each number of parameters.
+
+use std::marker::PhantomData;
+
+use serde_json::Value as Json;
+use smallvec::SmallVec;
+
+use super::caller::Caller;
+use super::error::{ArgumentError, CallError};
+use super::kinds::{Access, Output, OutputKind, Param, ParamKind};
+use super::load::{Arg, Loading, Used};
+use super::outcome::Outcome;
+use super::table::Registered;
+use crate::history::{ExpectedHead, Input, Store};
+use crate::log::Argument;
+
+/// A parameter of a callable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name, once `.params([...])` gave it one.
+    pub name: Option<String>,
+    /// What the callable does with it.
+    pub access: Access,
+    /// Whether it is a list of entities.
+    pub several: bool,
+    /// Its type.
+    pub type_name: String,
+}
+
+/// What a run takes and gives back, with the types still known.
+pub trait Signature {
+    /// What is held while it runs.
+    type Slots;
+
+    /// How many parameters there are.
+    const COUNT: usize;
+    /// The parameters, without names.
+    fn parameters() -> Vec<Parameter>;
+    /// Reads the arguments from JSON; an error comes with the number of the parameter.
+    ///
+    /// # Errors
+    /// One does not fit.
+    fn read(json: &[&Json], loading: &mut Loading<'_>) -> Result<Self::Slots, (usize, ArgumentError)>;
+    /// What the log keeps of the arguments.
+    fn arguments(slots: &Self::Slots) -> SmallVec<[Argument; 2]>;
+    /// Tells the entities.
+    fn used(slots: &Self::Slots, visit: &mut dyn FnMut(Used));
+    /// Gives the entities back after the run.
+    fn collect(slots: Self::Slots, inputs: &mut SmallVec<[Input; 2]>, expected: &mut SmallVec<[ExpectedHead; 2]>);
+}
+
+/// A function or closure that a registry can run.
+///
+/// Its parameters are `&T` or `&mut T` of entities, lists of these, and plain values; it gives back nothing, a plain
+/// value, entities (which are then created), or a tuple, list, option or `Result` of these.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be registered",
+    label = "not a function that a registry can run",
+    note = "each parameter must be `&T` or `&mut T` of an entity, a `Vec` of these, or a plain value: a number, text, a \
+            container of values, or a type with `#[derive(Value)]`; an entity by value is not taken",
+    note = "the output must be nothing, a plain value, an entity, or a tuple, `Vec`, `Option` or `Result` of these",
+    note = "a closure needs the types of its parameters written out: `|student: &mut Student, by: f64|`"
+)]
+pub trait Callable<M>: Send + Sync + 'static {
+    /// The parameters.
+    type Signature: Signature;
+    /// What it gives back.
+    type Output: Output;
+
+    /// Runs it.
+    fn invoke(&self, slots: &mut <Self::Signature as Signature>::Slots) -> Self::Output;
+}
+
+/// Arguments for the parameters `S`: a tuple, one for each; a lone entity needs none.
+#[diagnostic::on_unimplemented(
+    message = "these arguments do not fit the parameters of the callable",
+    label = "expected a tuple with one argument for each parameter",
+    note = "give `Id<T>` or `&mut Held<T>` for a parameter that is an entity, the value itself for a plain one: \
+            `call(raise, (ann, 0.3))`"
+)]
+pub trait Arguments<S: Signature> {
+    /// Loads them; an error comes with the number of the parameter.
+    ///
+    /// # Errors
+    /// One does not fit.
+    fn load(&mut self, loading: &mut Loading<'_>) -> Result<S::Slots, (usize, ArgumentError)>;
+    /// Tells them what their entities became.
+    fn refresh(&mut self, store: &Store);
+}
+
+type SlotOf<P> = <<P as Param>::Kind as ParamKind<P>>::Slot;
+type ItemOf<'s, P> = <<P as Param>::Kind as ParamKind<P>>::Item<'s>;
+type KindOf<P> = <P as Param>::Kind;
+
+macro_rules! arities {
+    ($($count:literal: $($param:ident $arg:ident $index:tt),*;)*) => {$(
+        impl<$($param: Param),*> Signature for fn($($param),*)
+        where
+            $(KindOf<$param>: ParamKind<$param>,)*
+        {
+            type Slots = ($(SlotOf<$param>,)*);
+            const COUNT: usize = $count;
+
+            fn parameters() -> Vec<Parameter> {
+                vec![$(Parameter {
+                    name: None,
+                    access: KindOf::<$param>::ACCESS,
+                    several: KindOf::<$param>::SEVERAL,
+                    type_name: KindOf::<$param>::type_name(),
+                }),*]
+            }
+            fn read(json: &[&Json], loading: &mut Loading<'_>) -> Result<Self::Slots, (usize, ArgumentError)> {
+                let _ = (json, &loading);
+                Ok(($(KindOf::<$param>::read(json[$index], loading).map_err(|error| ($index, error))?,)*))
+            }
+            fn arguments(slots: &Self::Slots) -> SmallVec<[Argument; 2]> {
+                let _ = slots;
+                smallvec::smallvec![$(KindOf::<$param>::argument(&slots.$index)),*]
+            }
+            fn used(slots: &Self::Slots, visit: &mut dyn FnMut(Used)) {
+                let _ = (slots, &visit);
+                $(KindOf::<$param>::used(&slots.$index, visit);)*
+            }
+            fn collect(
+                slots: Self::Slots,
+                inputs: &mut SmallVec<[Input; 2]>,
+                expected: &mut SmallVec<[ExpectedHead; 2]>,
+            ) {
+                let _ = (&slots, &inputs, &expected);
+                $(KindOf::<$param>::collect(slots.$index, inputs, expected);)*
+            }
+        }
+
+        impl<Func, Out, $($param: Param),*> Callable<fn($($param),*) -> Out> for Func
+        where
+            Func: Fn($($param),*) -> Out + Send + Sync + 'static,
+            Func: for<'s> Fn($(ItemOf<'s, $param>),*) -> Out,
+            $(KindOf<$param>: ParamKind<$param>,)*
+            Out: Output,
+        {
+            type Signature = fn($($param),*);
+            type Output = Out;
+
+            fn invoke(&self, slots: &mut ($(SlotOf<$param>,)*)) -> Out {
+                // Through a bound of its own: `self` fits the items of `slots` by the higher-ranked one alone.
+                #[allow(clippy::too_many_arguments)]
+                fn through<$($param,)* Out>(function: impl Fn($($param),*) -> Out, $($arg: $param),*) -> Out {
+                    function($($arg),*)
+                }
+                let _ = &slots;
+                through(self, $(KindOf::<$param>::item(&mut slots.$index)),*)
+            }
+        }
+
+        impl<$($param: Param, $arg: Arg<$param>),*> Arguments<fn($($param),*)> for ($($arg,)*)
+        where
+            $(KindOf<$param>: ParamKind<$param>,)*
+        {
+            fn load(
+                &mut self,
+                loading: &mut Loading<'_>,
+            ) -> Result<($(SlotOf<$param>,)*), (usize, ArgumentError)> {
+                let _ = &loading;
+                Ok(($(self.$index.load(loading).map_err(|error| ($index, error))?,)*))
+            }
+            fn refresh(&mut self, store: &Store) {
+                let _ = store;
+                $(self.$index.refresh(store);)*
+            }
+        }
+    )*};
+}
+
+arities! {
+    0: ;
+    1: P0 A0 0;
+    2: P0 A0 0, P1 A1 1;
+    3: P0 A0 0, P1 A1 1, P2 A2 2;
+    4: P0 A0 0, P1 A1 1, P2 A2 2, P3 A3 3;
+    5: P0 A0 0, P1 A1 1, P2 A2 2, P3 A3 3, P4 A4 4;
+    6: P0 A0 0, P1 A1 1, P2 A2 2, P3 A3 3, P4 A4 4, P5 A5 5;
+}
+
+/// A callable without its types.
+pub(super) trait AnyCallable: Send + Sync {
+    fn parameters(&self) -> Vec<Parameter>;
+    fn output(&self) -> String;
+    fn creates(&self) -> bool;
+    fn execute(
+        &self,
+        caller: &Caller<'_>,
+        registered: &Registered,
+        arguments: &[&Json],
+    ) -> Result<Outcome<Json>, CallError>;
+}
+
+pub(super) struct Typed<F, M> {
+    pub(super) function: F,
+    pub(super) marker: PhantomData<fn() -> M>,
+}
+
+impl<M: 'static, F: Callable<M>> AnyCallable for Typed<F, M> {
+    fn parameters(&self) -> Vec<Parameter> {
+        F::Signature::parameters()
+    }
+    fn output(&self) -> String {
+        <F::Output as Output>::Kind::type_name()
+    }
+    fn creates(&self) -> bool {
+        <F::Output as Output>::Kind::CREATES
+    }
+    fn execute(
+        &self,
+        caller: &Caller<'_>,
+        registered: &Registered,
+        arguments: &[&Json],
+    ) -> Result<Outcome<Json>, CallError> {
+        let mut loading = caller.loading();
+        let slots = F::Signature::read(arguments, &mut loading)
+            .map_err(|(index, error)| registered.argument_error(index, error))?;
+        let outcome = caller.run(&self.function, registered, slots)?;
+        Ok(outcome.map(|value| <F::Output as Output>::Kind::json(&value)))
+    }
+}

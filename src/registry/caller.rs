@@ -1,0 +1,430 @@
+//! Who calls: the author and all else that is said of a commit, and the run itself.
+
+use std::any::{Any, TypeId};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+use smallvec::SmallVec;
+
+use super::callable::{Arguments, Callable, Signature};
+use super::error::CallError;
+use super::held::Strays;
+use super::kinds::{Output, OutputKind};
+use super::load::{Loading, Used};
+use super::observe::Observation;
+use super::outcome::Outcome;
+use super::table::{Registered, Strategy};
+use super::{Access, Registry};
+use crate::children::LoadFailure;
+use crate::entity::EncodeFailure;
+use crate::history::{CommitError, Committed, History, Info, Prepared, Proposal};
+use crate::id::with_ids;
+use crate::log::{Argument, Properties, Run, RunEnd};
+use crate::when::{LATEST, Timestamp};
+
+/// Calls and commits in somebody's name: `registry.by("dean").call(raise, (ann, 0.3))?`.
+#[derive(Clone)]
+#[must_use = "nothing is done until something is called"]
+pub struct Caller<'r> {
+    pub(super) registry: &'r Registry,
+    pub(super) author: Option<Arc<str>>,
+    pub(super) message: Option<Arc<str>>,
+    pub(super) properties: Option<Arc<Properties>>,
+    pub(super) time: Option<Timestamp>,
+    pub(super) observed: bool,
+    pub(super) strays: Strays,
+}
+
+/// What a value of a callable's output is to its caller.
+type ValueOf<O> = <<O as Output>::Kind as OutputKind<O>>::Value;
+
+impl<'r> Caller<'r> {
+    pub(super) fn new(registry: &'r Registry) -> Self {
+        Self {
+            registry,
+            author: None,
+            message: None,
+            properties: None,
+            time: None,
+            observed: true,
+            strays: registry.inner.strays,
+        }
+    }
+
+    /// Says who does it.
+    pub fn by(mut self, author: impl Into<Arc<str>>) -> Self {
+        self.author = Some(author.into());
+        self
+    }
+
+    /// Says what for.
+    pub fn message(mut self, message: impl Into<Arc<str>>) -> Self {
+        self.message = Some(message.into());
+        self
+    }
+
+    /// Says something else of it.
+    pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let properties = self.properties.get_or_insert_default();
+        Arc::make_mut(properties).insert(name.into(), value.into());
+        self
+    }
+
+    /// Says when it was, in place of the clock.
+    pub fn at(mut self, time: Timestamp) -> Self {
+        self.time = Some(time);
+        self
+    }
+
+    /// Whether listeners hear of it. The log has its entry in any case.
+    pub fn observed(mut self, observed: bool) -> Self {
+        self.observed = observed;
+        self
+    }
+
+    /// What becomes of edits made to held entities outside the registry.
+    pub fn strays(mut self, strays: Strays) -> Self {
+        self.strays = strays;
+        self
+    }
+
+    /// Runs a registered function: the function itself, then its arguments as a tuple.
+    ///
+    /// An entity is given by its `Id<T>` or as `&mut Held<T>`. The run works on copies; what it changed becomes one
+    /// commit. No lock is held while it runs.
+    ///
+    /// Costs O(inputs) besides the function, and O(c (depth + log n)) for c changed entities under shared handles; an
+    /// entity that holds others by value is copied and compared once, with them.
+    ///
+    /// # Errors
+    /// The function is not registered; an entity is unknown, removed or of another type; inputs overlap; the function
+    /// failed or panicked; someone committed to an input first; or a change breaks a rule of trees. Nothing is kept but
+    /// the entry of the run.
+    pub fn call<F, M, A>(&self, function: F, mut arguments: A) -> Result<Outcome<ValueOf<F::Output>>, CallError>
+    where
+        F: Callable<M>,
+        A: Arguments<F::Signature>,
+    {
+        const {
+            assert!(
+                size_of::<F>() == 0,
+                "`call` takes the function or closure itself: function pointers and closures that capture something \
+                 are not told apart by their type, so run them by name with `execute`"
+            );
+        }
+        let run = |registered: &Registered| {
+            let mut loading = self.loading();
+            let slots = arguments
+                .load(&mut loading)
+                .map_err(|(index, error)| registered.argument_error(index, error))?;
+            let outcome = self.run(&function, registered, slots)?;
+            arguments.refresh(&self.registry.inner.store);
+            Ok(outcome)
+        };
+        match self.registry.inner.table.with_type(TypeId::of::<F>(), run) {
+            Some(outcome) => outcome,
+            None => Err(CallError::Unregistered { function: std::any::type_name::<F>().to_owned() }),
+        }
+    }
+
+    /// Runs a callable by name, with arguments as a JSON list, or as an object once `.params([...])` named them.
+    ///
+    /// A parameter that is an entity takes an address, `"@<id>"`; a plain one takes its value, in which
+    /// `{"$at": "@<id>.field"}` stands for what is at that address. The value comes back as JSON, a created entity as
+    /// its address.
+    ///
+    /// # Errors
+    /// As for [`Caller::call`]; besides, no callable of this name, or arguments that do not fit.
+    pub fn execute(&self, name: &str, arguments: impl Into<Json>) -> Result<Outcome<Json>, CallError> {
+        self.execute_json(name, &arguments.into())
+    }
+
+    fn execute_json(&self, name: &str, arguments: &Json) -> Result<Outcome<Json>, CallError> {
+        let registered = self.registry.inner.table.by_name(name)?;
+        let given = in_order(&registered, arguments)?;
+        registered.callable.execute(self, &registered, &given)
+    }
+
+    pub(super) fn loading(&self) -> Loading<'r> {
+        Loading::new(&self.registry.inner.store, self.strays, self.author.clone())
+    }
+
+    /// Runs a callable on what was loaded.
+    pub(super) fn run<F, M>(
+        &self,
+        function: &F,
+        registered: &Registered,
+        mut slots: <F::Signature as Signature>::Slots,
+    ) -> Result<Outcome<ValueOf<F::Output>>, CallError>
+    where
+        F: Callable<M>,
+    {
+        let plan = registered.plan();
+        if plan.may_overlap {
+            self.refuse_overlaps(registered, |visit| F::Signature::used(&slots, visit))?;
+        }
+        self.observe(|| {
+            let mut entities = Vec::new();
+            let lineages = &self.registry.inner.store.lineages;
+            F::Signature::used(&slots, &mut |used| entities.push(lineages.get(used.ix).id));
+            Observation::WillRun { callable: Arc::clone(&registered.name), entities }
+        });
+        // Kept before the run: afterwards plain arguments are gone, and entities are not what they were.
+        let arguments = F::Signature::arguments(&slots);
+        let (returned, duration) = self.invoke(|| function.invoke(&mut slots));
+        let returned = match returned {
+            Ok(output) => output,
+            Err(payload) => return Err(self.unwound(registered, payload, arguments, duration)),
+        };
+        self.observe(|| Observation::DidRun { callable: Arc::clone(&registered.name), duration });
+        let mut proposal = Proposal::default();
+        let value = match <F::Output as Output>::Kind::unpack(returned, &mut proposal.created) {
+            Ok(value) => value,
+            Err(source) => {
+                self.record_end(registered, arguments, duration, RunEnd::Failed(source.to_string()));
+                return Err(CallError::Failed { callable: registered.name.to_string(), source });
+            }
+        };
+        let prepared = if plan.strategy.writes() {
+            F::Signature::collect(slots, &mut proposal.inputs, &mut proposal.expected);
+            match catch_unwind(AssertUnwindSafe(|| self.registry.inner.store.prepare(proposal))) {
+                Ok(Ok(prepared)) => prepared,
+                Ok(Err(source)) => return Err(self.refused(registered, source, arguments, duration)),
+                Err(payload) => return Err(self.unwound(registered, payload, arguments, duration)),
+            }
+        } else {
+            Prepared::nothing()
+        };
+        let committed = self.commit_run(registered, plan.strategy, prepared, arguments, duration)?;
+        Ok(Outcome::new(value, committed, self.history()))
+    }
+
+    fn invoke<R>(&self, body: impl FnOnce() -> R) -> (std::thread::Result<R>, Duration) {
+        let start = Instant::now();
+        let returned = match &self.registry.inner.ids {
+            None => catch_unwind(AssertUnwindSafe(body)),
+            Some(ids) => catch_unwind(AssertUnwindSafe(|| with_ids(ids, body))),
+        };
+        (returned, start.elapsed())
+    }
+
+    fn commit_run(
+        &self,
+        registered: &Registered,
+        strategy: Strategy,
+        mut prepared: Prepared,
+        arguments: SmallVec<[Argument; 2]>,
+        duration: Duration,
+    ) -> Result<Committed, CallError> {
+        if prepared.changes_nothing() || !strategy.writes() {
+            prepared = Prepared::nothing();
+        }
+        let info = self.info(Some(run_of(registered, arguments, duration, RunEnd::Returned)));
+        match self.registry.inner.store.commit(prepared, info) {
+            Ok(committed) => {
+                self.observe(|| match committed.versions {
+                    0 => Observation::DidNotChange {
+                        position: committed.position,
+                        callable: Arc::clone(&registered.name),
+                    },
+                    versions => Observation::DidCommit {
+                        position: committed.position,
+                        callable: Some(Arc::clone(&registered.name)),
+                        versions,
+                    },
+                });
+                Ok(committed)
+            }
+            Err((source, info)) => {
+                let run = info.run.expect("a run was put in above");
+                Err(self.refused(registered, source, run.arguments, duration))
+            }
+        }
+    }
+
+    /// The history on the branch that the caller works on.
+    fn history(&self) -> History {
+        self.registry.history()
+    }
+
+    pub(super) fn info(&self, run: Option<Box<Run>>) -> Info {
+        Info {
+            author: self.author.clone(),
+            message: self.message.clone(),
+            properties: self.properties.clone(),
+            time: self.time,
+            run,
+        }
+    }
+
+    /// Tells listeners, if there are any and they are to hear of it.
+    #[inline]
+    pub(super) fn observe(&self, observation: impl FnOnce() -> Observation) {
+        let listeners = &self.registry.inner.listeners;
+        if self.observed && listeners.heard() {
+            listeners.enqueue(observation());
+            listeners.deliver();
+        }
+    }
+
+    fn record_end(
+        &self,
+        registered: &Registered,
+        arguments: SmallVec<[Argument; 2]>,
+        duration: Duration,
+        end: RunEnd,
+    ) {
+        let reason = match &end {
+            RunEnd::Returned => String::new(),
+            RunEnd::Failed(reason) | RunEnd::Panicked(reason) | RunEnd::Refused(reason) => reason.clone(),
+        };
+        let info = self.info(Some(run_of(registered, arguments, duration, end)));
+        if let Ok(committed) = self.registry.inner.store.commit(Prepared::nothing(), info) {
+            let callable = &registered.name;
+            self.observe(|| Observation::DidFail {
+                position: committed.position,
+                callable: Arc::clone(callable),
+                reason,
+            });
+        }
+    }
+
+    fn refused(
+        &self,
+        registered: &Registered,
+        source: CommitError,
+        arguments: SmallVec<[Argument; 2]>,
+        duration: Duration,
+    ) -> CallError {
+        self.record_end(registered, arguments, duration, RunEnd::Refused(source.to_string()));
+        CallError::Commit { callable: registered.name.to_string(), source }
+    }
+
+    /// What an unwinding was: a child that could not be loaded, a value that could not be written, or a panic.
+    fn unwound(
+        &self,
+        registered: &Registered,
+        payload: Box<dyn Any + Send>,
+        arguments: SmallVec<[Argument; 2]>,
+        duration: Duration,
+    ) -> CallError {
+        let callable = registered.name.to_string();
+        let payload = match payload.downcast::<LoadFailure>() {
+            Ok(failure) => {
+                let source = failure.0;
+                self.record_end(registered, arguments, duration, RunEnd::Refused(source.to_string()));
+                return CallError::Load { callable, source };
+            }
+            Err(payload) => payload,
+        };
+        let payload = match payload.downcast::<EncodeFailure>() {
+            Ok(failure) => {
+                let source = CommitError::Unwritable(failure.to_string());
+                return self.refused(registered, source, arguments, duration);
+            }
+            Err(payload) => payload,
+        };
+        let message = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "something that is no text".to_owned());
+        self.record_end(registered, arguments, duration, RunEnd::Panicked(message.clone()));
+        CallError::Panicked { callable, message }
+    }
+
+    /// Refuses an entity given twice, and two of which one owns the other, if one of the two is edited. O(depth).
+    fn refuse_overlaps(
+        &self,
+        registered: &Registered,
+        used: impl FnOnce(&mut dyn FnMut(Used)),
+    ) -> Result<(), CallError> {
+        let lineages = &self.registry.inner.store.lineages;
+        let mut all: SmallVec<[Used; 4]> = SmallVec::new();
+        used(&mut |used| all.push(used));
+        let edits = |one: &Used, other: &Used| one.access == Access::Edits || other.access == Access::Edits;
+        all.sort_unstable_by_key(|used| used.ix);
+        for pair in all.windows(2) {
+            if pair[0].ix == pair[1].ix && edits(&pair[0], &pair[1]) {
+                let entity = lineages.get(pair[0].ix).id;
+                return Err(CallError::SameTwice { callable: registered.name.to_string(), entity });
+            }
+        }
+        for inner in &all {
+            let mut owner = lineages.owner(inner.ix, LATEST);
+            while let Some(edge) = owner {
+                let outer = all.binary_search_by_key(&edge.owner, |used| used.ix).map(|at| &all[at]);
+                if let Ok(outer) = outer
+                    && edits(inner, outer)
+                {
+                    return Err(CallError::Overlap {
+                        callable: registered.name.to_string(),
+                        outer: lineages.get(outer.ix).id,
+                        inner: lineages.get(inner.ix).id,
+                    });
+                }
+                owner = lineages.owner(edge.owner, LATEST);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn run_of(
+    registered: &Registered,
+    arguments: SmallVec<[Argument; 2]>,
+    duration: Duration,
+    end: RunEnd,
+) -> Box<Run> {
+    Box::new(Run {
+        callable: Arc::clone(&registered.name),
+        code_version: registered.code_version.get().cloned(),
+        arguments,
+        end,
+        duration,
+    })
+}
+
+/// The arguments in the order of the parameters.
+fn in_order<'j>(registered: &Registered, arguments: &'j Json) -> Result<Vec<&'j Json>, CallError> {
+    let callable = || registered.name.to_string();
+    let expected = registered.callable.parameters().len();
+    match arguments {
+        Json::Array(items) if items.len() == expected => Ok(items.iter().collect()),
+        Json::Array(items) => Err(CallError::ArgumentCount {
+            callable: callable(),
+            expected,
+            parameters: registered.signature(),
+            found: items.len(),
+        }),
+        Json::Null if expected == 0 => Ok(Vec::new()),
+        Json::Object(named) => {
+            let names = match registered.names.get() {
+                Some(names) => names.as_slice(),
+                None if expected == 0 => &[],
+                None => return Err(CallError::Unnamed { callable: callable() }),
+            };
+            if let Some(unknown) = named.keys().find(|name| !names.contains(name)) {
+                return Err(CallError::UnknownArgument {
+                    callable: callable(),
+                    argument: unknown.clone(),
+                    parameters: registered.signature(),
+                });
+            }
+            let find = |name: &String| {
+                named.get(name).ok_or_else(|| CallError::MissingArgument {
+                    callable: callable(),
+                    parameter: name.clone(),
+                    parameters: registered.signature(),
+                })
+            };
+            names.iter().map(find).collect()
+        }
+        other => Err(CallError::ArgumentShape {
+            callable: callable(),
+            found: other.to_string().chars().take(80).collect(),
+        }),
+    }
+}

@@ -1,0 +1,189 @@
+//! Entities held outside the registry, with the version they came from.
+
+use std::fmt;
+use std::ops::{ControlFlow, Deref, DerefMut};
+use std::sync::Arc;
+
+use super::error::ArgumentError;
+use super::kinds::{Editing, Loaded, typed};
+use super::load::Loading;
+use crate::diff::{Descend, Walk, Whole, diff_cells};
+use crate::entity::{AnyCell, Cell, Entity};
+use crate::history::{CommitError, ExpectedHead, Info, Input, Proposal, Store};
+use crate::id::Id;
+use crate::lineage::Ix;
+use crate::when::{LATEST, Revision};
+
+/// What becomes of edits that were made to a held entity outside the registry, when a run takes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Strays {
+    /// They become a commit of their own, before the run.
+    #[default]
+    Commit,
+    /// They are an error.
+    Refuse,
+    /// They are not looked for: the run works on them, and they are part of what it changed.
+    Unchecked,
+}
+
+/// An entity checked out of the registry: a value to read and edit, that knows the version it came from.
+///
+/// `registry.save(&mut held)` commits its edits; a callable that is given it treats them as [`Strays`] says.
+#[derive(Clone)]
+pub struct Held<T> {
+    pub(super) ix: Ix,
+    id: Id<T>,
+    revision: Revision,
+    base: Arc<Cell<T>>,
+    value: T,
+}
+
+impl<T: Entity> Held<T> {
+    pub(super) fn new(loaded: Loaded<T>) -> Self {
+        let value = loaded.before.value().clone();
+        Self { ix: loaded.ix, id: loaded.id, revision: loaded.revision, base: loaded.before, value }
+    }
+
+    /// The identity of the entity.
+    #[must_use]
+    pub fn id(&self) -> Id<T> {
+        self.id
+    }
+
+    /// The revision it came from.
+    #[must_use]
+    pub fn base(&self) -> Revision {
+        self.revision
+    }
+
+    /// The value, without its base.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+
+    fn is_edited(&self, now: &Arc<dyn AnyCell>) -> bool {
+        let base: Arc<dyn AnyCell> = Arc::<Cell<T>>::clone(&self.base);
+        let (base, now) = (Whole(&base), Whole(now));
+        let mut walk = Walk::new(Descend::Everything);
+        let mut edited = false;
+        walk.compare(&base, &now);
+        let walked = walk.run(&mut |difference| match difference {
+            crate::diff::Difference::Equal { .. } => ControlFlow::Continue(()),
+            _ => {
+                edited = true;
+                ControlFlow::Break(())
+            }
+        });
+        edited || walked.is_err()
+    }
+
+    /// What is to be committed for its edits; `None` if there are none.
+    pub(super) fn edits(&self) -> Option<Proposal> {
+        let now: Arc<dyn AnyCell> = Arc::new(Cell::new(self.value.clone()));
+        self.is_edited(&now).then(|| {
+            let mut proposal = Proposal::default();
+            proposal.expected.push(ExpectedHead::At(self.ix, self.revision));
+            let before: Arc<dyn AnyCell> = Arc::<Cell<T>>::clone(&self.base);
+            proposal.inputs.push(Input { ix: self.ix, before, after: now });
+            proposal
+        })
+    }
+
+    /// Takes the newest version as its base and value.
+    pub(super) fn refresh(&mut self, store: &Store) {
+        if let (Some(revision), Ok(cell)) =
+            (store.lineages.revision(self.ix, LATEST), store.lineages.cell(self.ix, LATEST))
+        {
+            self.base = typed(cell);
+            self.revision = revision;
+            self.value = self.base.value().clone();
+        }
+    }
+
+    fn check_newest(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
+        let entity = self.id.entity_id();
+        let found = loading.store.lineages.revision(self.ix, loading.at).unwrap_or(Revision(0));
+        loading.store.state(self.ix, loading.at, &crate::when::When::Head)?;
+        if found == self.revision {
+            return Ok(());
+        }
+        Err(ArgumentError::Stale { entity, expected: self.revision, found })
+    }
+
+    fn loaded(&self) -> Loaded<T> {
+        Loaded { ix: self.ix, id: self.id, revision: self.revision, before: Arc::clone(&self.base) }
+    }
+
+    fn stray(&self, now: &T) -> ArgumentError {
+        let base: Arc<dyn AnyCell> = Arc::<Cell<T>>::clone(&self.base);
+        let now: Arc<dyn AnyCell> = Arc::new(Cell::new(now.clone()));
+        let edits = match diff_cells(&base, &now) {
+            Ok(changes) => changes.to_string().replace('\n', "; "),
+            Err(repeated) => repeated.to_string(),
+        };
+        ArgumentError::Stray { entity: self.id.entity_id(), edits }
+    }
+
+    /// As an argument that is read: its edits cannot be committed, for it is only lent.
+    pub(super) fn load_unchanged(&self, loading: &Loading<'_>) -> Result<Loaded<T>, ArgumentError> {
+        self.check_newest(loading)?;
+        if loading.strays != Strays::Unchecked && self.edits().is_some() {
+            return Err(self.stray(&self.value));
+        }
+        Ok(self.loaded())
+    }
+
+    /// As an argument that is edited.
+    pub(super) fn load_edits(&mut self, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
+        self.check_newest(loading)?;
+        match loading.strays {
+            Strays::Unchecked => {
+                let after = Arc::new(Cell::new(self.value.clone()));
+                return Ok(Editing { loaded: self.loaded(), after });
+            }
+            Strays::Refuse if self.edits().is_some() => return Err(self.stray(&self.value)),
+            Strays::Refuse => {}
+            Strays::Commit => {
+                if let Some(proposal) = self.edits() {
+                    self.commit(proposal, loading)?;
+                }
+            }
+        }
+        Ok(Editing::of(self.loaded()))
+    }
+
+    fn commit(&mut self, proposal: Proposal, loading: &mut Loading<'_>) -> Result<(), CommitError> {
+        let prepared = loading.store.prepare(proposal)?;
+        let info = Info {
+            author: loading.author.clone(),
+            message: Some("edits made outside the registry".into()),
+            ..Info::default()
+        };
+        let committed = loading.store.commit(prepared, info).map_err(|(error, _)| error)?;
+        loading.at = committed.position;
+        self.refresh(loading.store);
+        Ok(())
+    }
+}
+
+impl<T> Deref for Held<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> DerefMut for Held<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Held<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").field("base", &self.revision).field("value", &self.value).finish_non_exhaustive()
+    }
+}

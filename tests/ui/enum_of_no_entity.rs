@@ -1,0 +1,14 @@
+use heirloom::{Entity, Id};
+
+#[derive(Entity, Clone)]
+struct Course {
+    id: Id<Course>,
+}
+
+#[derive(Entity, Clone)]
+enum Subject {
+    Course(Course),
+    Title(String),
+}
+
+fn main() {}

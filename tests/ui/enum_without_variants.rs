@@ -1,0 +1,6 @@
+use heirloom::Entity;
+
+#[derive(Entity, Clone)]
+enum Subject {}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use heirloom::{Entity, Id};
+
+#[derive(Entity, Clone)]
+struct Student {
+    id: Id<Student>,
+    friend: Id<Self>,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use heirloom::Entity;
+
+#[derive(Entity, Clone)]
+struct Student;
+
+fn main() {}

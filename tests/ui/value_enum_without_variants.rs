@@ -1,0 +1,6 @@
+use heirloom::Value;
+
+#[derive(Value, Clone)]
+enum Never {}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use heirloom::{Entity, Id};
+
+#[derive(Entity)]
+struct Student {
+    id: Id<Student>,
+    name: String,
+}
+
+fn main() {}
