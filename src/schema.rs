@@ -1,5 +1,6 @@
 //! What a type looks like: static metadata that the derive writes, and layouts with their digests.
 
+use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -143,6 +144,17 @@ impl Layout {
 #[derive(Default, Debug)]
 pub struct Layouter {
     definitions: BTreeMap<String, String>,
+    /// The entity types that were met.
+    pub(crate) entities: Vec<EntityType>,
+}
+
+/// An entity type as a field of another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EntityType {
+    pub(crate) type_id: TypeId,
+    pub(crate) meta: &'static Meta,
+    /// Whether the type itself has skipped or specially compared fields.
+    pub(crate) settles: bool,
 }
 
 impl Layouter {

@@ -65,7 +65,7 @@ fn of_struct(item: &Item<'_>, id: &Field<'_>, fields: &[Field<'_>]) -> TokenStre
                 parameters: &[#parameters],
             };
             const HOLDS_INLINE: bool = false #(|| #kept::INLINES)*;
-            const SETTLES: bool = #settles #(|| #kept::FORGETS)*;
+            const SETTLES: bool = #settles;
 
             fn entity_id(&self) -> #krate::EntityId {
                 <#id_type as #krate::__private::OwnId<Self>>::get(&self.#id_member)

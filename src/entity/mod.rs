@@ -49,7 +49,7 @@ pub trait Entity: Field {
     const META: &'static Meta;
     /// Whether some field holds entities by value.
     const HOLDS_INLINE: bool;
-    /// Whether the type itself has skipped or specially compared fields, or holds by value an entity that has.
+    /// Whether the type itself has skipped or specially compared fields.
     const SETTLES: bool;
 
     /// The identity of this entity.
@@ -135,10 +135,15 @@ impl<E: Entity, F> fmt::Debug for FieldToken<E, F> {
 
 /// What the derive writes for an entity held by value as a field: each is one line there and the code stands here.
 pub mod inline {
+    use std::any::TypeId;
+
     use super::{AnyCell, Arc, DecodeError, Digest, Digester, Entity, Layouter, Pairs, Source, Value, erased};
+    use crate::schema::EntityType;
 
     /// The layout of an entity field is the name of its type: its own layout stands on its own.
-    pub fn layout<T: Entity>(_: &mut Layouter) -> String {
+    pub fn layout<T: Entity>(layouter: &mut Layouter) -> String {
+        let type_id = TypeId::of::<T>();
+        layouter.entities.push(EntityType { type_id, meta: T::META, settles: <T as Entity>::SETTLES });
         format!("@{}", T::META.full_name())
     }
 

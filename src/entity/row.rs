@@ -1,13 +1,16 @@
 //! What the engine knows of an entity type: one static row each.
 
 use std::any::TypeId;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use once_cell::sync::OnceCell;
 
 use super::record::{Record, restore};
 use super::{AnyCell, Cell, Entity, Source, decode_entity};
 use crate::id::EntityId;
-use crate::schema::Meta;
+use crate::schema::{EntityType, Layouter, Meta};
 use crate::value::{DecodeError, Value};
 
 type Decode = fn(EntityId, &Value, &mut dyn Source) -> Result<Arc<dyn AnyCell>, DecodeError>;
@@ -19,8 +22,7 @@ pub struct TypeRow {
     pub meta: &'static Meta,
     /// Whether some field holds entities by value.
     pub holds_inline: bool,
-    /// Whether values must be settled before they are kept.
-    pub settles: bool,
+    settles: bool,
     type_id: fn() -> TypeId,
     type_name: fn() -> &'static str,
     decode: Decode,
@@ -42,6 +44,33 @@ impl TypeRow {
                 restore: |id, record, source| Ok(Arc::new(Cell::new(restore::<T>(id, record, source)?))),
             }
         }
+    }
+
+    /// Whether values must be settled before they are kept: the type has skipped or specially compared fields, or holds
+    /// by value an entity of a type that has, at any depth. Worked out once per type.
+    #[must_use]
+    pub fn settles(&self) -> bool {
+        self.settles || (self.holds_inline && self.settles_within())
+    }
+
+    fn settles_within(&self) -> bool {
+        static KNOWN: OnceCell<RwLock<HashMap<TypeId, bool, ahash::RandomState>>> = OnceCell::new();
+        let known = KNOWN.get_or_init(RwLock::default);
+        if let Some(settles) = known.read().unwrap_or_else(PoisonError::into_inner).get(&self.type_id()) {
+            return *settles;
+        }
+        // Types may hold each other in a ring, which constants cannot follow.
+        let mut seen = HashSet::new();
+        let mut stack = inline_types(self.meta);
+        let mut settles = false;
+        while let Some(inner) = stack.pop() {
+            if seen.insert(inner.type_id) {
+                settles |= inner.settles;
+                stack.extend(inline_types(inner.meta));
+            }
+        }
+        known.write().unwrap_or_else(PoisonError::into_inner).insert(self.type_id(), settles);
+        settles
     }
 
     /// The Rust type.
@@ -81,6 +110,17 @@ impl TypeRow {
     ) -> Result<Arc<dyn AnyCell>, DecodeError> {
         (self.restore)(id, record, source)
     }
+}
+
+/// The entity types that a type holds by value.
+fn inline_types(meta: &'static Meta) -> Vec<EntityType> {
+    let mut layouter = Layouter::default();
+    for field in meta.fields.iter().filter(|field| field.inlines) {
+        (field.layout)(&mut layouter);
+    }
+    let mut types = layouter.entities;
+    types.extend(meta.variants.iter().flat_map(|variant| inline_types(variant())));
+    types
 }
 
 impl fmt::Debug for TypeRow {

@@ -73,7 +73,7 @@ impl Store {
     /// Finds what changed and makes the batch of it.
     pub(crate) fn prepare(&self, mut proposal: Proposal) -> Result<Prepared, CommitError> {
         for input in &mut proposal.inputs {
-            if input.after.entity().row().settles {
+            if input.after.entity().row().settles() {
                 settle(&mut input.after, Some(input.before.entity()));
             }
         }
@@ -356,7 +356,7 @@ impl<'a> Writes<'_, '_, 'a> {
     fn payload(&mut self, slot: &dyn Slot, before: Option<&dyn AnyEntity>) -> (Payload, Option<Arc<dyn AnyCell>>) {
         let row = slot.entity().row();
         let mut cell = slot.cell();
-        if row.settles {
+        if row.settles() {
             let mut settled = slot.entity().to_cell();
             settle(&mut settled, before);
             self.inline_settled |= cell.is_none();
@@ -373,8 +373,8 @@ impl<'a> Writes<'_, '_, 'a> {
     /// Puts settled states into the handles of their new owners, from the bottom up.
     fn hand_up(&mut self, first: usize, holders: &[Option<usize>]) {
         let settles = |write: &Write| match &write.payload {
-            Some(Payload::Cell(cell)) => cell.entity().row().settles,
-            Some(Payload::Record(_)) => write.built.as_ref().is_some_and(|cell| cell.entity().row().settles),
+            Some(Payload::Cell(cell)) => cell.entity().row().settles(),
+            Some(Payload::Record(_)) => write.built.as_ref().is_some_and(|cell| cell.entity().row().settles()),
             _ => false,
         };
         if !self.list[first..].iter().any(settles) {

@@ -2,7 +2,7 @@
 //!
 //! The rule is part of the stored format: the shape of a tree, and so its digest, follows from it.
 //!
-//! Each key of a level has a weight, a hash of the level and the identity. A key is a **peak** when it is heavier than
+//! A list of at most [`FLAT`] items is one chunk. In a longer one, each key of a level has a weight, a hash of the level and the identity. A key is a **peak** when it is heavier than
 //! the [`BEFORE`] keys before it and the [`AFTER`] keys after it, all of which must be there; a chunk ends after each
 //! peak. (Bjorner, Blass, Gurevich 2010, "Content-dependent chunking for differential compression, the local maximum
 //! approach".) Chunks are then 8 keys long on average and never shorter than 4, so that the tree is low even where
@@ -25,6 +25,8 @@ use std::ops::Range;
 
 use crate::id::EntityId;
 
+/// The longest list that is one chunk, whatever its keys: copying so many items is cheaper than cutting them.
+pub(super) const FLAT: usize = 64;
 /// How many keys before a peak are lighter.
 pub(super) const BEFORE: usize = 3;
 /// How many keys after a peak are lighter.

@@ -34,7 +34,7 @@ const DEGREE: u8 = 32;
 /// An identity that stands twice in one list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{id} stands twice in this list, at {first} and at {second}: an entity has one place")]
-pub struct Repeated {
+pub(crate) struct Repeated {
     id: EntityId,
     first: usize,
     second: usize,
@@ -43,19 +43,19 @@ pub struct Repeated {
 impl Repeated {
     /// The identity.
     #[must_use]
-    pub fn id(&self) -> EntityId {
+    pub(crate) fn id(&self) -> EntityId {
         self.id
     }
 
     /// The first of its two positions. Where an insertion was refused, positions are those that would have been.
     #[must_use]
-    pub fn first(&self) -> usize {
+    pub(crate) fn first(&self) -> usize {
         self.first
     }
 
     /// The second of its two positions.
     #[must_use]
-    pub fn second(&self) -> usize {
+    pub(crate) fn second(&self) -> usize {
         self.second
     }
 

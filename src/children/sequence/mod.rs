@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 pub(crate) use self::diff::Difference;
 pub(crate) use self::iter::{Iter, IterMut};
 use self::labels::Index;
-pub use self::labels::Repeated;
+pub(crate) use self::labels::Repeated;
 use self::node::{Link, Slot};
 use crate::digest::Digest;
 use crate::id::EntityId;

@@ -154,6 +154,14 @@ impl<I: Item> Link<I> {
         }
     }
 
+    /// Adds all slots below, in order.
+    pub(super) fn collect_slots(&self, into: &mut Vec<Slot<I>>) {
+        match &self.node.parts {
+            Parts::Items(slots) => into.extend_from_slice(slots),
+            Parts::Links(links) => links.iter().for_each(|link| link.collect_slots(into)),
+        }
+    }
+
     /// The one child of a node that has no more.
     pub(super) fn only_child(&self) -> Option<&Self> {
         match &self.node.parts {

@@ -11,7 +11,11 @@ use super::{Item, Sequence};
 
 /// The tree of all these items, and its height.
 pub(super) fn build<I: Item>(slots: Vec<Slot<I>>) -> (Option<Link<I>>, u32) {
-    grow(1, cut_all(0, slots))
+    match slots.len() {
+        0 => (None, 0),
+        1..=chunk::FLAT => (Some(Link::new(slots)), 1),
+        _ => grow(1, cut_all(0, slots)),
+    }
 }
 
 /// The tree of all these nodes of one level, and its height.
@@ -46,11 +50,18 @@ fn cut_all<I: Item, P: Part<I>>(level: u32, parts: Vec<P>) -> Vec<Link<I>> {
 impl<I: Item> Sequence<I> {
     /// Puts `fresh` in the place of `removed` items from this position on. One of both at least is not nothing.
     pub(super) fn splice(&mut self, position: usize, removed: usize, fresh: Option<Slot<I>>) {
-        let fresh = Vec::from_iter(fresh);
-        let Some(root) = &mut self.root else {
-            (self.root, self.height) = build(fresh);
+        let (before, after) = (self.len(), self.len() - removed + usize::from(fresh.is_some()));
+        if before <= chunk::FLAT || after <= chunk::FLAT {
+            let mut slots = Vec::with_capacity(before + 1);
+            if let Some(root) = &self.root {
+                root.collect_slots(&mut slots);
+            }
+            slots.splice(position..position + removed, fresh);
+            (self.root, self.height) = build(slots);
             return;
-        };
+        }
+        let fresh = Vec::from_iter(fresh);
+        let root = self.root.as_mut().expect("more than a few items stand in a tree");
         let mut change = Change { old: position..position + removed, fresh }.cut(&Level::of(root, self.height, 0));
         for level in 1..self.height {
             let levels = self.height - level;
