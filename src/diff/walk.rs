@@ -119,8 +119,8 @@ pub(crate) struct Walk<'a> {
     pairs: Pairs<'a>,
     /// The owners of everything that was compared, if somebody wants to know the way to it.
     trail: Option<HashMap<EntityId, Owners<'a>, ahash::RandomState>>,
-    /// What moved: neither new nor gone, though it stands in an owner that is.
-    moved: HashSet<EntityId, ahash::RandomState>,
+    /// What moved: neither new nor gone, though it stands in an owner that is. Most walks find nothing that did.
+    moved: Option<Box<HashSet<EntityId, ahash::RandomState>>>,
     stopped: bool,
     /// In the order they were met, so that what is told has a stable order.
     added: Vec<Standing<'a>>,
@@ -133,7 +133,7 @@ impl<'a> Walk<'a> {
             descend,
             pairs: Pairs::new(),
             trail: None,
-            moved: HashSet::default(),
+            moved: None,
             stopped: false,
             added: Vec::new(),
             removed: Vec::new(),
@@ -180,7 +180,7 @@ impl<'a> Walk<'a> {
 
     /// What moved, of all that was told.
     pub(crate) fn has_moved(&self, id: EntityId) -> bool {
-        self.moved.contains(&id)
+        self.moved.as_ref().is_some_and(|moved| moved.contains(&id))
     }
 
     /// The owners of what was compared, if they were kept.
@@ -299,7 +299,7 @@ impl<'a> Walk<'a> {
         to: Option<Spot<'a>>,
         tell: &mut Tell<'_, 'a>,
     ) {
-        self.moved.insert(after.id());
+        self.moved.get_or_insert_default().insert(after.id());
         if let Some(trail) = &mut self.trail {
             let owners = (from.as_ref().map(|spot| spot.owner), to.as_ref().map(|spot| spot.owner));
             trail.insert(after.id(), owners);
@@ -325,7 +325,7 @@ impl<'a> Walk<'a> {
         let mut gone: HashMap<EntityId, Standing<'a>, ahash::RandomState> = HashMap::default();
         let mut stack = self.removed.clone();
         while let Some((slot, spot)) = stack.pop() {
-            if !self.moved.contains(&slot.id()) {
+            if !self.has_moved(slot.id()) {
                 let owner = slot.entity();
                 owner.slots(&mut |field, key, slot| stack.push((slot, Some(Spot { owner, field, key }))));
                 gone.insert(slot.id(), (slot, spot));
@@ -334,7 +334,7 @@ impl<'a> Walk<'a> {
         let mut any = false;
         let mut stack = self.added.clone();
         while let Some((slot, spot)) = stack.pop() {
-            if self.moved.contains(&slot.id()) {
+            if self.has_moved(slot.id()) {
                 continue;
             }
             match gone.remove(&slot.id()) {
@@ -349,9 +349,10 @@ impl<'a> Walk<'a> {
             }
         }
         if any {
-            let moved = &self.moved;
-            self.added.retain(|(slot, _)| !moved.contains(&slot.id()));
-            self.removed.retain(|(slot, _)| !moved.contains(&slot.id()));
+            let moved = self.moved.as_ref();
+            let stays = |id: EntityId| moved.is_some_and(|moved| !moved.contains(&id));
+            self.added.retain(|(slot, _)| stays(slot.id()));
+            self.removed.retain(|(slot, _)| stays(slot.id()));
         }
         any
     }

@@ -1,15 +1,16 @@
 //! Containers in which values and entities stand in order: options, boxes, lists, arrays, tuples.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{AnyCell, Field, Key, Pairs, Plain, Slot, Source};
+use super::{AnyCell, ChildChange, Field, Key, Pairs, Plain, Slot, Source};
 use crate::digest::Digester;
 use crate::id::EntityId;
 use crate::schema::{Layouter, Role};
-use crate::value::{DecodeError, Value};
+use crate::value::{DecodeError, Delta, Value};
 
 /// The role of a container of `item`.
 const fn role_of(item: Role) -> Role {
@@ -54,9 +55,31 @@ impl<F: Field> Field for Option<F> {
             inner.slots(visit);
         }
     }
+    fn pair<'a>(&'a self, after: &'a Self, visit: &mut dyn FnMut(ChildChange<'a>)) {
+        match (self, after) {
+            (Some(before), Some(after)) => before.pair(after, visit),
+            (Some(before), None) => before.slots(&mut |key, slot| visit(ChildChange::Removed(key, slot))),
+            (None, Some(after)) => after.slots(&mut |key, slot| visit(ChildChange::Added(key, slot))),
+            (None, None) => {}
+        }
+    }
+    fn find(&self, id: EntityId) -> Option<(Key, &dyn Slot)> {
+        self.as_ref()?.find(id)
+    }
+    fn owned(&self) -> usize {
+        self.as_ref().map_or(0, Field::owned)
+    }
     fn references(&self, visit: &mut dyn FnMut(EntityId)) {
         if let Some(inner) = self {
             inner.references(visit);
+        }
+    }
+    fn reference_changes(&self, after: &Self, visit: &mut dyn FnMut(bool, EntityId)) {
+        match (self, after) {
+            (Some(before), Some(after)) => before.reference_changes(after, visit),
+            (Some(before), None) => before.references(&mut |id| visit(false, id)),
+            (None, Some(after)) => after.references(&mut |id| visit(true, id)),
+            (None, None) => {}
         }
     }
     fn adopt(&mut self, child: &Arc<dyn AnyCell>) -> bool {
@@ -111,8 +134,29 @@ impl<F: Field> Field for Box<F> {
     fn slots<'a>(&'a self, visit: &mut dyn FnMut(Key, &'a dyn Slot)) {
         (**self).slots(visit);
     }
+    fn pair<'a>(&'a self, after: &'a Self, visit: &mut dyn FnMut(ChildChange<'a>)) {
+        (**self).pair(after, visit);
+    }
+    fn find(&self, id: EntityId) -> Option<(Key, &dyn Slot)> {
+        (**self).find(id)
+    }
+    fn owned(&self) -> usize {
+        (**self).owned()
+    }
+    fn delta(&self, after: &Self, key: Option<&str>) -> Option<Delta> {
+        (**self).delta(after, key)
+    }
     fn references(&self, visit: &mut dyn FnMut(EntityId)) {
         (**self).references(visit);
+    }
+    fn reference_changes(&self, after: &Self, visit: &mut dyn FnMut(bool, EntityId)) {
+        (**self).reference_changes(after, visit);
+    }
+    fn handle(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        (**self).handle()
+    }
+    fn restore(handle: &Arc<dyn Any + Send + Sync>) -> Option<Self> {
+        F::restore(handle).map(Box::new)
     }
     fn adopt(&mut self, child: &Arc<dyn AnyCell>) -> bool {
         (**self).adopt(child)

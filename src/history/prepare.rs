@@ -8,11 +8,12 @@ use smallvec::SmallVec;
 
 use super::{CommitError, Store};
 use crate::diff::{Descend, Difference, RepeatedError, Spot, Walk, Whole};
-use crate::entity::{AnyCell, AnyEntity, FieldSet, Part, Record, Slot, TypeRow};
+use crate::entity::{AnyCell, AnyEntity, Comparison, FieldSet, Part, Record, Slot, TypeRow};
 use crate::id::EntityId;
 use crate::lineage::{
     Batch, Gone, Ix, OwnerChange, Payload, ReferenceChange, Target, Write, WriteTarget,
 };
+use crate::schema::Role;
 use crate::value::Value;
 use crate::when::{LATEST, Revision};
 
@@ -72,6 +73,9 @@ enum Found<'a> {
 impl Store {
     /// Finds what changed and makes the batch of it.
     pub(crate) fn prepare(&self, mut proposal: Proposal) -> Result<Prepared, CommitError> {
+        if let Some(prepared) = prepare_own(&mut proposal) {
+            return Ok(prepared);
+        }
         for input in &mut proposal.inputs {
             if input.after.entity().row().settles() {
                 settle(&mut input.after, Some(input.before.entity()));
@@ -96,9 +100,9 @@ impl Store {
             let mut writes = Writes {
                 store: self,
                 walk: &walk,
-                list: Vec::new(),
+                list: SmallVec::new(),
                 ids: SmallVec::new(),
-                index: HashMap::default(),
+                index: None,
                 inline_settled: false,
             };
             writes.write_all(found)?;
@@ -111,6 +115,56 @@ impl Store {
         };
         Ok(Prepared { batch, expected: proposal.expected, keep })
     }
+}
+
+/// What one input comes to if nothing but its own fields differs, which is what most runs do; `None` if there is more
+/// to look at.
+fn prepare_own(proposal: &mut Proposal) -> Option<Prepared> {
+    let [Input { ix, before, after }] = proposal.inputs.as_slice() else { return None };
+    let row = after.entity().row();
+    if row.holds_inline || row.settles() || !proposal.created.is_empty() || !proposal.removed.is_empty() {
+        return None;
+    }
+    let (old, new) = (before.entity(), after.entity());
+    let mut pairs = Vec::new();
+    let comparison = old.compare(new, &mut pairs);
+    if !pairs.is_empty() {
+        return None;
+    }
+    let mut prepared = Prepared::nothing();
+    prepared.expected = std::mem::take(&mut proposal.expected);
+    match comparison {
+        Comparison::Same => {}
+        Comparison::Fields(fields) => {
+            let meta = new.meta_of();
+            if fields.iter().any(|field| meta.fields[usize::from(*field)].role == Role::Child) {
+                proposal.expected = prepared.expected;
+                return None;
+            }
+            prepared.batch.writes.push(Write {
+                target: WriteTarget::Known(*ix),
+                payload: Some(Payload::Cell(Arc::clone(after))),
+                built: None,
+                owner: OwnerChange::Keep,
+                references: reference_changes(old, new, &fields),
+            });
+        }
+        Comparison::Retyped => {
+            proposal.expected = prepared.expected;
+            return None;
+        }
+    }
+    Some(prepared)
+}
+
+fn reference_changes(before: &dyn AnyEntity, after: &dyn AnyEntity, fields: &FieldSet) -> Vec<ReferenceChange> {
+    let mut references = Vec::new();
+    for field in fields {
+        before.reference_changes(*field, after, &mut |opened, to| {
+            references.push(ReferenceChange { field: *field, to, opened });
+        });
+    }
+    references
 }
 
 impl<'a> Found<'a> {
@@ -137,11 +191,11 @@ const FEW: usize = 8;
 struct Writes<'s, 'w, 'a> {
     store: &'s Store,
     walk: &'w Walk<'a>,
-    list: Vec<Write>,
+    list: SmallVec<[Write; 1]>,
     /// The entities of the list, in its order.
     ids: SmallVec<[EntityId; FEW]>,
     /// Where in the list an entity stands, once there are more than a few.
-    index: HashMap<EntityId, usize, ahash::RandomState>,
+    index: Option<Box<HashMap<EntityId, usize, ahash::RandomState>>>,
     /// Whether an entity held by value was settled, so that its holder's value is not what is kept.
     inline_settled: bool,
 }
@@ -180,7 +234,7 @@ impl<'a> Writes<'_, '_, 'a> {
         if self.ids.len() <= FEW {
             self.ids.iter().position(|known| *known == id)
         } else {
-            self.index.get(&id).copied()
+            self.index.as_ref()?.get(&id).copied()
         }
     }
 
@@ -188,10 +242,11 @@ impl<'a> Writes<'_, '_, 'a> {
         self.list.push(write);
         self.ids.push(id);
         let last = self.ids.len() - 1;
-        if self.ids.len() == FEW + 1 {
-            self.index.extend(self.ids.iter().enumerate().map(|(index, id)| (*id, index)));
-        } else if self.ids.len() > FEW {
-            self.index.insert(id, last);
+        if self.ids.len() > FEW {
+            match &mut self.index {
+                Some(index) => drop(index.insert(id, last)),
+                none => *none = Some(Box::new(self.ids.iter().enumerate().map(|(index, id)| (*id, index)).collect())),
+            }
         }
         last
     }
@@ -201,15 +256,9 @@ impl<'a> Writes<'_, '_, 'a> {
         let entity = after.entity();
         let ix = self.ix(after.id());
         let (payload, built) = self.payload(after, Some(before));
-        let mut references: SmallVec<[ReferenceChange; 2]> = SmallVec::new();
+        let mut references: Vec<ReferenceChange> = Vec::new();
         match fields {
-            Some(fields) => {
-                for field in fields {
-                    before.reference_changes(field, entity, &mut |opened, to| {
-                        references.push(ReferenceChange { field, to, opened });
-                    });
-                }
-            }
+            Some(fields) => references = reference_changes(before, entity, &fields),
             None => {
                 before.references(&mut |field, to| references.push(ReferenceChange { field, to, opened: false }));
                 entity.references(&mut |field, to| references.push(ReferenceChange { field, to, opened: true }));
@@ -237,7 +286,7 @@ impl<'a> Writes<'_, '_, 'a> {
         }
         let ix = self.ix(before.id());
         let (payload, built) = self.payload(after, Some(before.entity()));
-        let references = SmallVec::new();
+        let references = Vec::new();
         self.push(
             after.id(),
             Write { target: WriteTarget::Known(ix), payload: Some(payload), built, owner, references },
@@ -257,7 +306,7 @@ impl<'a> Writes<'_, '_, 'a> {
             payload: None,
             built: None,
             owner: OwnerChange::Keep,
-            references: SmallVec::new(),
+            references: Vec::new(),
         };
         self.push(id, write);
     }
@@ -313,9 +362,9 @@ impl<'a> Writes<'_, '_, 'a> {
         entity: &dyn AnyEntity,
         row: &'static TypeRow,
         spot: Option<&Spot<'_>>,
-    ) -> Result<(WriteTarget, SmallVec<[ReferenceChange; 2]>), CommitError> {
+    ) -> Result<(WriteTarget, Vec<ReferenceChange>), CommitError> {
         let id = entity.entity_id();
-        let mut references: SmallVec<[ReferenceChange; 2]> = SmallVec::new();
+        let mut references: Vec<ReferenceChange> = Vec::new();
         let Some(ix) = self.store.lineages.find(id) else {
             entity.references(&mut |field, to| references.push(ReferenceChange { field, to, opened: true }));
             return Ok((WriteTarget::New { id, row }, references));

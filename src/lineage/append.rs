@@ -34,7 +34,7 @@ pub(crate) struct Write {
     /// The value, where the payload is none: spares building it.
     pub(crate) built: Option<Arc<dyn AnyCell>>,
     pub(crate) owner: OwnerChange,
-    pub(crate) references: SmallVec<[ReferenceChange; 2]>,
+    pub(crate) references: Vec<ReferenceChange>,
 }
 
 /// Which lineage grows.
@@ -46,7 +46,7 @@ pub(crate) enum WriteTarget {
 /// Everything that one commit writes. Owners that are merely carried along are found when it is appended.
 #[derive(Default)]
 pub(crate) struct Batch {
-    pub(crate) writes: Vec<Write>,
+    pub(crate) writes: SmallVec<[Write; 1]>,
 }
 
 /// The versions that an append made: place of the lineage, index of the version.

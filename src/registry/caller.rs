@@ -15,13 +15,13 @@ use super::kinds::{Output, OutputKind};
 use super::load::{Loading, Used};
 use super::observe::Observation;
 use super::outcome::Outcome;
-use super::table::{Registered, Strategy};
+use super::table::Registered;
 use super::{Access, Registry};
 use crate::children::LoadFailure;
 use crate::entity::EncodeFailure;
 use crate::history::{CommitError, Committed, History, Info, Prepared, Proposal};
 use crate::id::with_ids;
-use crate::log::{Argument, Properties, Run, RunEnd};
+use crate::log::{Properties, Run, RunEnd};
 use crate::when::{LATEST, Timestamp};
 
 /// Calls and commits in somebody's name: `registry.by("dean").call(raise, (ann, 0.3))?`.
@@ -172,18 +172,25 @@ impl<'r> Caller<'r> {
             Observation::WillRun { callable: Arc::clone(&registered.name), entities }
         });
         // Kept before the run: afterwards plain arguments are gone, and entities are not what they were.
-        let arguments = F::Signature::arguments(&slots);
+        let mut run = Box::new(Run {
+            callable: Arc::clone(&registered.name),
+            code_version: registered.code_version.get().cloned(),
+            arguments: F::Signature::arguments(&slots),
+            end: RunEnd::Returned,
+            duration: Duration::ZERO,
+        });
         let (returned, duration) = self.invoke(|| function.invoke(&mut slots));
+        run.duration = duration;
         let returned = match returned {
             Ok(output) => output,
-            Err(payload) => return Err(self.unwound(registered, payload, arguments, duration)),
+            Err(payload) => return Err(self.unwound(run, payload)),
         };
         self.observe(|| Observation::DidRun { callable: Arc::clone(&registered.name), duration });
         let mut proposal = Proposal::default();
         let value = match <F::Output as Output>::Kind::unpack(returned, &mut proposal.created) {
             Ok(value) => value,
             Err(source) => {
-                self.record_end(registered, arguments, duration, RunEnd::Failed(source.to_string()));
+                self.record_end(run, RunEnd::Failed(source.to_string()));
                 return Err(CallError::Failed { callable: registered.name.to_string(), source });
             }
         };
@@ -191,13 +198,13 @@ impl<'r> Caller<'r> {
             F::Signature::collect(slots, &mut proposal.inputs, &mut proposal.expected);
             match catch_unwind(AssertUnwindSafe(|| self.registry.inner.store.prepare(proposal))) {
                 Ok(Ok(prepared)) => prepared,
-                Ok(Err(source)) => return Err(self.refused(registered, source, arguments, duration)),
-                Err(payload) => return Err(self.unwound(registered, payload, arguments, duration)),
+                Ok(Err(source)) => return Err(self.refused(run, source)),
+                Err(payload) => return Err(self.unwound(run, payload)),
             }
         } else {
             Prepared::nothing()
         };
-        let committed = self.commit_run(registered, plan.strategy, prepared, arguments, duration)?;
+        let committed = self.commit_run(registered, prepared, run)?;
         Ok(Outcome::new(value, committed, self.history()))
     }
 
@@ -213,15 +220,14 @@ impl<'r> Caller<'r> {
     fn commit_run(
         &self,
         registered: &Registered,
-        strategy: Strategy,
         mut prepared: Prepared,
-        arguments: SmallVec<[Argument; 2]>,
-        duration: Duration,
+        run: Box<Run>,
     ) -> Result<Committed, CallError> {
-        if prepared.changes_nothing() || !strategy.writes() {
-            prepared = Prepared::nothing();
+        if prepared.changes_nothing() {
+            // Nothing can clash with it.
+            prepared.expected.clear();
         }
-        let info = self.info(Some(run_of(registered, arguments, duration, RunEnd::Returned)));
+        let info = self.info(Some(run));
         match self.registry.inner.store.commit(prepared, info) {
             Ok(committed) => {
                 self.observe(|| match committed.versions {
@@ -237,10 +243,7 @@ impl<'r> Caller<'r> {
                 });
                 Ok(committed)
             }
-            Err((source, info)) => {
-                let run = info.run.expect("a run was put in above");
-                Err(self.refused(registered, source, run.arguments, duration))
-            }
+            Err((source, info)) => Err(self.refused(info.run.expect("a run was put in above"), source)),
         }
     }
 
@@ -269,61 +272,37 @@ impl<'r> Caller<'r> {
         }
     }
 
-    fn record_end(
-        &self,
-        registered: &Registered,
-        arguments: SmallVec<[Argument; 2]>,
-        duration: Duration,
-        end: RunEnd,
-    ) {
+    fn record_end(&self, mut run: Box<Run>, end: RunEnd) {
         let reason = match &end {
             RunEnd::Returned => String::new(),
             RunEnd::Failed(reason) | RunEnd::Panicked(reason) | RunEnd::Refused(reason) => reason.clone(),
         };
-        let info = self.info(Some(run_of(registered, arguments, duration, end)));
-        if let Ok(committed) = self.registry.inner.store.commit(Prepared::nothing(), info) {
-            let callable = &registered.name;
-            self.observe(|| Observation::DidFail {
-                position: committed.position,
-                callable: Arc::clone(callable),
-                reason,
-            });
+        run.end = end;
+        let callable = Arc::clone(&run.callable);
+        if let Ok(committed) = self.registry.inner.store.commit(Prepared::nothing(), self.info(Some(run))) {
+            self.observe(|| Observation::DidFail { position: committed.position, callable, reason });
         }
     }
 
-    fn refused(
-        &self,
-        registered: &Registered,
-        source: CommitError,
-        arguments: SmallVec<[Argument; 2]>,
-        duration: Duration,
-    ) -> CallError {
-        self.record_end(registered, arguments, duration, RunEnd::Refused(source.to_string()));
-        CallError::Commit { callable: registered.name.to_string(), source }
+    fn refused(&self, run: Box<Run>, source: CommitError) -> CallError {
+        let callable = run.callable.to_string();
+        self.record_end(run, RunEnd::Refused(source.to_string()));
+        CallError::Commit { callable, source }
     }
 
     /// What an unwinding was: a child that could not be loaded, a value that could not be written, or a panic.
-    fn unwound(
-        &self,
-        registered: &Registered,
-        payload: Box<dyn Any + Send>,
-        arguments: SmallVec<[Argument; 2]>,
-        duration: Duration,
-    ) -> CallError {
-        let callable = registered.name.to_string();
+    fn unwound(&self, run: Box<Run>, payload: Box<dyn Any + Send>) -> CallError {
+        let callable = run.callable.to_string();
         let payload = match payload.downcast::<LoadFailure>() {
             Ok(failure) => {
                 let source = failure.0;
-                self.record_end(registered, arguments, duration, RunEnd::Refused(source.to_string()));
+                self.record_end(run, RunEnd::Refused(source.to_string()));
                 return CallError::Load { callable, source };
             }
             Err(payload) => payload,
         };
         let payload = match payload.downcast::<EncodeFailure>() {
-            Ok(failure) => {
-                let source = CommitError::Unwritable(failure.to_string());
-                return self.refused(registered, source, arguments, duration);
-            }
+            Ok(failure) => return self.refused(run, CommitError::Unwritable(failure.to_string())),
             Err(payload) => payload,
         };
         let message = payload
@@ -331,7 +310,7 @@ impl<'r> Caller<'r> {
             .map(|text| (*text).to_owned())
             .or_else(|| payload.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "something that is no text".to_owned());
-        self.record_end(registered, arguments, duration, RunEnd::Panicked(message.clone()));
+        self.record_end(run, RunEnd::Panicked(message.clone()));
         CallError::Panicked { callable, message }
     }
 
@@ -370,21 +349,6 @@ impl<'r> Caller<'r> {
         }
         Ok(())
     }
-}
-
-fn run_of(
-    registered: &Registered,
-    arguments: SmallVec<[Argument; 2]>,
-    duration: Duration,
-    end: RunEnd,
-) -> Box<Run> {
-    Box::new(Run {
-        callable: Arc::clone(&registered.name),
-        code_version: registered.code_version.get().cloned(),
-        arguments,
-        end,
-        duration,
-    })
 }
 
 /// The arguments in the order of the parameters.

@@ -37,8 +37,13 @@ impl<'r> Loading<'r> {
     /// The entity of an id.
     pub(super) fn entity<T: Entity>(&self, id: Id<T>) -> Result<Loaded<T>, ReadError> {
         let ix = self.store.locate_typed(id.entity_id(), row_of::<T>())?;
-        let before = self.store.state(ix, self.at, &When::Head)?;
-        let revision = self.store.lineages.revision(ix, self.at).unwrap_or(Revision(0));
+        let (revision, before) = match self.store.lineages.newest(ix, self.at) {
+            Some(newest) => newest,
+            None => {
+                let before = self.store.state(ix, self.at, &When::Head)?;
+                (self.store.lineages.revision(ix, self.at).unwrap_or(Revision(0)), before)
+            }
+        };
         Ok(Loaded { ix, id, revision, before: typed(before) })
     }
 

@@ -52,6 +52,11 @@ pub(super) fn diff<'a, I: Item>(
     if before.is_same(after) {
         return;
     }
+    if let (Some(old), Some(new)) = (one_leaf(before), one_leaf(after))
+        && diff_leaves(old, new, visit)
+    {
+        return;
+    }
     let mut blocks = Blocks(Vec::new());
     let (old, new) = differing_slots(before, after, &mut blocks);
     let partners = partners(&old, &new, |old, new| old.1.item.id() == new.1.item.id(), |slot| [Some(slot.1.item.id())]);
@@ -77,6 +82,46 @@ pub(super) fn diff<'a, I: Item>(
     // Stable: an item that was touched and moved is told as touched first.
     told.sort_by_key(|&(position, _)| position);
     told.into_iter().for_each(|(_, difference)| visit(difference));
+}
+
+/// The slots of a short list.
+fn one_leaf<I: Item>(sequence: &Sequence<I>) -> Option<&[Slot<I>]> {
+    match &sequence.root {
+        None => Some(&[]),
+        Some(root) if sequence.height == 1 => Some(Slot::parts_of(&root.node)),
+        Some(_) => None,
+    }
+}
+
+/// Tells the difference of two short lists if all that differs in order is items that came, or items that went, in one
+/// place; says no otherwise, and tells nothing.
+fn diff_leaves<'a, I: Item>(
+    old: &'a [Slot<I>],
+    new: &'a [Slot<I>],
+    visit: &mut dyn FnMut(Difference<'a, I>),
+) -> bool {
+    let same = |(old, new): &(&Slot<I>, &Slot<I>)| old.item.id() == new.item.id();
+    let begin = old.iter().zip(new).take_while(same).count();
+    let end = old[begin..].iter().rev().zip(new[begin..].iter().rev()).take_while(same).count();
+    let (old_rest, new_rest) = (old.len() - end, new.len() - end);
+    if begin < old_rest && begin < new_rest {
+        return false;
+    }
+    for (position, slot) in (begin..old_rest).zip(&old[begin..old_rest]) {
+        visit(Difference::Removed(position, &slot.item));
+    }
+    let mut paired = |before: usize, after: usize, visit: &mut dyn FnMut(Difference<'a, I>)| {
+        let (old, new) = (&old[before].item, &new[after].item);
+        if !is_equal(old, new) {
+            visit(Difference::Touched { before: (before, old), after: (after, new) });
+        }
+    };
+    (0..begin).for_each(|position| paired(position, position, visit));
+    for (position, slot) in (begin..new_rest).zip(&new[begin..new_rest]) {
+        visit(Difference::Added(position, &slot.item));
+    }
+    (0..end).for_each(|offset| paired(old_rest + offset, new_rest + offset, visit));
+    true
 }
 
 fn is_equal<I: Item>(before: &I, after: &I) -> bool {

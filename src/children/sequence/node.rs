@@ -1,6 +1,7 @@
 //! The nodes of a sequence's tree, and the walks down to a place in it.
 
 use std::iter::Peekable;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use super::Item;
@@ -154,11 +155,20 @@ impl<I: Item> Link<I> {
         }
     }
 
-    /// Adds all slots below, in order.
-    pub(super) fn collect_slots(&self, into: &mut Vec<Slot<I>>) {
+    /// Adds the slots of this range below, in order.
+    pub(super) fn collect_slots(&self, range: Range<usize>, into: &mut Vec<Slot<I>>) {
         match &self.node.parts {
-            Parts::Items(slots) => into.extend_from_slice(slots),
-            Parts::Links(links) => links.iter().for_each(|link| link.collect_slots(into)),
+            Parts::Items(slots) => into.extend_from_slice(&slots[range]),
+            Parts::Links(links) => {
+                let mut start = 0;
+                for link in links {
+                    let (from, to) = (range.start.max(start), range.end.min(start + link.len));
+                    if from < to {
+                        link.collect_slots(from - start..to - start, into);
+                    }
+                    start += link.len;
+                }
+            }
         }
     }
 

@@ -52,11 +52,14 @@ impl<I: Item> Sequence<I> {
     pub(super) fn splice(&mut self, position: usize, removed: usize, fresh: Option<Slot<I>>) {
         let (before, after) = (self.len(), self.len() - removed + usize::from(fresh.is_some()));
         if before <= chunk::FLAT || after <= chunk::FLAT {
-            let mut slots = Vec::with_capacity(before + 1);
+            let mut slots = Vec::with_capacity(after);
             if let Some(root) = &self.root {
-                root.collect_slots(&mut slots);
+                root.collect_slots(0..position, &mut slots);
+                slots.extend(fresh);
+                root.collect_slots(position + removed..before, &mut slots);
+            } else {
+                slots.extend(fresh);
             }
-            slots.splice(position..position + removed, fresh);
             (self.root, self.height) = build(slots);
             return;
         }
