@@ -119,7 +119,7 @@ fn ordmap(criterion: &mut Criterion) {
         let picks = Random(1).picks(&leaves, MOST);
         let build = || {
             let mut versions = Vec::with_capacity(MOST + 1);
-            versions.push(ids.iter().enumerate().map(|(number, id)| (*id, row(number))).collect::<OrdMap<_, _>>());
+            versions.push(ids.iter().enumerate().map(|(number, id)| (*id, row(number))).collect::<OrdMap<_, Arc<Row>>>());
             versions
         };
         let mut growing = Growing::new(MOST, build);

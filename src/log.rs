@@ -1,13 +1,14 @@
 //! The log: one entry for every commit and run, in order, never changed.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
 use crate::id::EntityId;
+use crate::lineage::Made;
 use crate::value::Value;
 use crate::when::{Position, Revision, Timestamp};
 
@@ -58,35 +59,74 @@ pub enum RunEnd {
     Refused(String),
 }
 
+/// What the log knows a callable by.
+#[derive(Debug)]
+pub(crate) struct Callable {
+    pub(crate) name: Arc<str>,
+    pub(crate) code_version: OnceLock<Arc<str>>,
+}
+
 /// One recorded execution of a callable.
 #[derive(Clone, Debug)]
 pub struct Run {
+    pub(crate) callable: Arc<Callable>,
+    pub(crate) arguments: SmallVec<[Argument; 2]>,
+    pub(crate) end: RunEnd,
+    pub(crate) duration: Duration,
+}
+
+impl Run {
     /// The registered name.
-    pub callable: Arc<str>,
+    #[must_use]
+    pub fn callable(&self) -> &str {
+        &self.callable.name
+    }
+
     /// The version of its code, if it was registered with one.
-    pub code_version: Option<Arc<str>>,
+    #[must_use]
+    pub fn code_version(&self) -> Option<&str> {
+        self.callable.code_version.get().map(|version| &**version)
+    }
+
     /// What it was given, in order; the entities among these are the versions that it read.
-    pub arguments: SmallVec<[Argument; 2]>,
+    #[must_use]
+    pub fn arguments(&self) -> &[Argument] {
+        &self.arguments
+    }
+
     /// How it ended.
-    pub end: RunEnd,
+    #[must_use]
+    pub fn end(&self) -> &RunEnd {
+        &self.end
+    }
+
     /// How long the callable itself took.
-    pub duration: Duration,
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
 }
 
 /// Free properties of a commit, in the order they were given.
 pub type Properties = IndexMap<String, String>;
+
+/// What is said of a commit: shared, since a caller says the same of all that it does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) author: Option<Arc<str>>,
+    pub(crate) message: Option<Arc<str>>,
+    pub(crate) properties: Properties,
+}
 
 /// One entry of the log.
 #[derive(Clone)]
 pub struct Entry {
     pub(crate) position: Position,
     pub(crate) time: Timestamp,
-    pub(crate) author: Option<Arc<str>>,
-    pub(crate) message: Option<Arc<str>>,
-    pub(crate) properties: Option<Arc<Properties>>,
+    pub(crate) said: Option<Arc<Said>>,
     pub(crate) run: Option<Box<Run>>,
     /// The versions it made: the place of the lineage, the index of the version.
-    pub(crate) made: SmallVec<[(u32, u32); 4]>,
+    pub(crate) made: Made,
 }
 
 impl Entry {
@@ -105,24 +145,24 @@ impl Entry {
     /// Who did it.
     #[must_use]
     pub fn author(&self) -> Option<&str> {
-        self.author.as_deref()
+        self.said.as_ref()?.author.as_deref()
     }
 
     /// What was said of it.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
-        self.message.as_deref()
+        self.said.as_ref()?.message.as_deref()
     }
 
     /// What else was said of it.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&str> {
-        self.properties.as_ref()?.get(name).map(String::as_str)
+        self.said.as_ref()?.properties.get(name).map(String::as_str)
     }
 
     /// All that else was said of it.
     pub fn properties(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.properties.iter().flat_map(|properties| properties.iter()).map(|(name, value)| (&**name, &**value))
+        self.said.iter().flat_map(|said| said.properties.iter()).map(|(name, value)| (&**name, &**value))
     }
 
     /// The run that made it, if a callable did.
@@ -147,13 +187,13 @@ impl fmt::Debug for Entry {
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.position, self.time)?;
-        if let Some(author) = &self.author {
+        if let Some(author) = self.author() {
             write!(f, " {author}")?;
         }
         if let Some(run) = &self.run {
-            write!(f, " {}", run.callable)?;
+            write!(f, " {}", run.callable())?;
         }
-        if let Some(message) = &self.message {
+        if let Some(message) = self.message() {
             write!(f, " {message:?}")?;
         }
         match self.run.as_ref().map(|run| &run.end) {

@@ -1,22 +1,23 @@
 //! Committing: what was expected is checked and the batch appended, as one, by one writer at a time.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use super::prepare::Expected;
 use super::{CommitError, Prepared, Store};
 use crate::id::EntityId;
 use crate::lineage::{Gone, Made, OwnerChange, Target, WriteTarget};
-use crate::log::{Entry, Properties, Run};
+use crate::log::{Entry, Run, Said};
 use crate::when::{LATEST, Position, Revision, Timestamp};
 
 /// What is said of a commit.
 #[derive(Clone, Default)]
 pub(crate) struct Info {
-    pub(crate) author: Option<Arc<str>>,
-    pub(crate) message: Option<Arc<str>>,
-    pub(crate) properties: Option<Arc<Properties>>,
+    pub(crate) said: Option<Arc<Said>>,
     pub(crate) time: Option<Timestamp>,
     pub(crate) run: Option<Box<Run>>,
+    /// When the run ended, by the monotonic clock: spares reading the other one.
+    pub(crate) ended: Option<Instant>,
 }
 
 /// What a commit became.
@@ -29,7 +30,7 @@ pub(crate) struct Committed {
 impl Store {
     /// Checks what is expected and appends everything, or nothing.
     pub(crate) fn commit(&self, prepared: Prepared, info: Info) -> Result<Committed, (CommitError, Info)> {
-        let time = info.time.unwrap_or_else(|| self.clock.now());
+        let time = info.time.unwrap_or_else(|| self.clock.at(info.ended));
         let guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = self.check(&prepared) {
             drop(guard);
@@ -48,9 +49,7 @@ impl Store {
         self.log.append(Entry {
             position,
             time,
-            author: info.author,
-            message: info.message,
-            properties: info.properties,
+            said: info.said,
             run: info.run,
             made,
         });

@@ -1,5 +1,6 @@
 //! History: commits, lineages, every state as of any time. Here entities and the log meet.
 
+mod clock;
 mod commit;
 mod error;
 mod prepare;
@@ -19,7 +20,8 @@ pub(crate) use types::Types;
 
 use crate::lineage::Lineages;
 use crate::log::Log;
-use crate::when::{Clock, Position, SystemClock};
+use crate::when::{Clock, Position};
+use clock::Wall;
 
 /// The one branch that there is for now.
 pub(crate) const MAIN: &str = "main";
@@ -29,7 +31,7 @@ pub(crate) struct Store {
     pub(crate) lineages: Lineages,
     pub(crate) log: Log,
     pub(crate) types: Types,
-    pub(crate) clock: Box<dyn Clock>,
+    clock: Wall,
     tags: RwLock<HashMap<String, Position>>,
     /// Whoever holds it may append.
     writer: Mutex<()>,
@@ -41,7 +43,7 @@ impl Store {
             lineages: Lineages::new(),
             log: Log::new(),
             types: Types::default(),
-            clock: clock.unwrap_or_else(|| Box::new(SystemClock)),
+            clock: clock.map_or_else(Wall::machine, Wall::Given),
             tags: RwLock::default(),
             writer: Mutex::new(()),
         }

@@ -1,7 +1,6 @@
 //! An entity's versions as a list that prints as it is, and the changes of one commit.
 
 use std::fmt;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -11,7 +10,7 @@ use crate::diff::{Changes, Descend, Difference, Recorder, Subject, Walk, Whole, 
 use crate::entity::AnyCell;
 use crate::id::EntityId;
 use crate::lineage::{Ix, Payload};
-use crate::log::{Entry, RunEnd};
+use crate::log::{Entry, Run, RunEnd};
 use crate::when::{Position, Revision, Timestamp};
 
 /// Why a version was made.
@@ -146,7 +145,7 @@ impl Version {
             "time": entry.time(),
             "author": entry.author(),
             "message": entry.message(),
-            "callable": entry.run().map(|run| &*run.callable),
+            "callable": entry.run().map(Run::callable),
             "changes": self.changes().to_json(),
         })
     }
@@ -175,7 +174,7 @@ impl fmt::Display for Version {
             write!(f, " {author}")?;
         }
         if let Some(run) = entry.run() {
-            write!(f, " {}", run.callable)?;
+            write!(f, " {}", run.callable())?;
         }
         if let Some(message) = entry.message() {
             write!(f, " {message:?}")?;
@@ -271,10 +270,7 @@ impl History {
             }
         }
         let mut recorder = Recorder::default();
-        walk.run(&mut |difference: Difference<'_>| {
-            recorder.record(difference);
-            ControlFlow::Continue(())
-        })
+        walk.run(&mut |difference: Difference<'_>| recorder.record(difference))
         .expect("a commit holds no entity twice");
         Ok(recorder.finish())
     }

@@ -49,8 +49,9 @@ pub(crate) struct Batch {
     pub(crate) writes: SmallVec<[Write; 1]>,
 }
 
-/// The versions that an append made: place of the lineage, index of the version.
-pub(crate) type Made = SmallVec<[(u32, u32); 4]>;
+/// The versions that an append made: place of the lineage, index of the version. Those of one leaf and its owners in a
+/// tree of three levels need no room of their own.
+pub(crate) type Made = SmallVec<[(u32, u32); 3]>;
 
 impl Lineages {
     /// Appends the batch at a position. The caller holds the writer's lock, has checked what it expects, and publishes

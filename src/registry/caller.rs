@@ -21,7 +21,7 @@ use crate::children::LoadFailure;
 use crate::entity::EncodeFailure;
 use crate::history::{CommitError, Committed, History, Info, Prepared, Proposal};
 use crate::id::with_ids;
-use crate::log::{Properties, Run, RunEnd};
+use crate::log::{Run, RunEnd, Said};
 use crate::when::{LATEST, Timestamp};
 
 /// Calls and commits in somebody's name: `registry.by("dean").call(raise, (ann, 0.3))?`.
@@ -29,9 +29,7 @@ use crate::when::{LATEST, Timestamp};
 #[must_use = "nothing is done until something is called"]
 pub struct Caller<'r> {
     pub(super) registry: &'r Registry,
-    pub(super) author: Option<Arc<str>>,
-    pub(super) message: Option<Arc<str>>,
-    pub(super) properties: Option<Arc<Properties>>,
+    pub(super) said: Option<Arc<Said>>,
     pub(super) time: Option<Timestamp>,
     pub(super) observed: bool,
     pub(super) strays: Strays,
@@ -44,31 +42,32 @@ impl<'r> Caller<'r> {
     pub(super) fn new(registry: &'r Registry) -> Self {
         Self {
             registry,
-            author: None,
-            message: None,
-            properties: None,
+            said: None,
             time: None,
             observed: true,
             strays: registry.inner.strays,
         }
     }
 
+    fn said(&mut self) -> &mut Said {
+        Arc::make_mut(self.said.get_or_insert_default())
+    }
+
     /// Says who does it.
     pub fn by(mut self, author: impl Into<Arc<str>>) -> Self {
-        self.author = Some(author.into());
+        self.said().author = Some(author.into());
         self
     }
 
     /// Says what for.
     pub fn message(mut self, message: impl Into<Arc<str>>) -> Self {
-        self.message = Some(message.into());
+        self.said().message = Some(message.into());
         self
     }
 
     /// Says something else of it.
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        let properties = self.properties.get_or_insert_default();
-        Arc::make_mut(properties).insert(name.into(), value.into());
+        self.said().properties.insert(name.into(), value.into());
         self
     }
 
@@ -147,8 +146,8 @@ impl<'r> Caller<'r> {
         registered.callable.execute(self, &registered, &given)
     }
 
-    pub(super) fn loading(&self) -> Loading<'r> {
-        Loading::new(&self.registry.inner.store, self.strays, self.author.clone())
+    pub(super) fn loading(&self) -> Loading<'_> {
+        Loading::new(&self.registry.inner.store, self.strays, self.said.as_deref())
     }
 
     /// Runs a callable on what was loaded.
@@ -169,29 +168,29 @@ impl<'r> Caller<'r> {
             let mut entities = Vec::new();
             let lineages = &self.registry.inner.store.lineages;
             F::Signature::used(&slots, &mut |used| entities.push(lineages.get(used.ix).id));
-            Observation::WillRun { callable: Arc::clone(&registered.name), entities }
+            Observation::WillRun { callable: Arc::clone(registered.name()), entities }
         });
         // Kept before the run: afterwards plain arguments are gone, and entities are not what they were.
         let mut run = Box::new(Run {
-            callable: Arc::clone(&registered.name),
-            code_version: registered.code_version.get().cloned(),
+            callable: Arc::clone(&registered.identity),
             arguments: F::Signature::arguments(&slots),
             end: RunEnd::Returned,
             duration: Duration::ZERO,
         });
-        let (returned, duration) = self.invoke(|| function.invoke(&mut slots));
+        let (returned, start, end) = self.invoke(|| function.invoke(&mut slots));
+        let duration = end - start;
         run.duration = duration;
         let returned = match returned {
             Ok(output) => output,
             Err(payload) => return Err(self.unwound(run, payload)),
         };
-        self.observe(|| Observation::DidRun { callable: Arc::clone(&registered.name), duration });
+        self.observe(|| Observation::DidRun { callable: Arc::clone(registered.name()), duration });
         let mut proposal = Proposal::default();
         let value = match <F::Output as Output>::Kind::unpack(returned, &mut proposal.created) {
             Ok(value) => value,
             Err(source) => {
                 self.record_end(run, RunEnd::Failed(source.to_string()));
-                return Err(CallError::Failed { callable: registered.name.to_string(), source });
+                return Err(CallError::Failed { callable: registered.name().to_string(), source });
             }
         };
         let prepared = if plan.strategy.writes() {
@@ -204,17 +203,17 @@ impl<'r> Caller<'r> {
         } else {
             Prepared::nothing()
         };
-        let committed = self.commit_run(registered, prepared, run)?;
+        let committed = self.commit_run(registered, prepared, run, end)?;
         Ok(Outcome::new(value, committed, self.history()))
     }
 
-    fn invoke<R>(&self, body: impl FnOnce() -> R) -> (std::thread::Result<R>, Duration) {
+    fn invoke<R>(&self, body: impl FnOnce() -> R) -> (std::thread::Result<R>, Instant, Instant) {
         let start = Instant::now();
         let returned = match &self.registry.inner.ids {
             None => catch_unwind(AssertUnwindSafe(body)),
             Some(ids) => catch_unwind(AssertUnwindSafe(|| with_ids(ids, body))),
         };
-        (returned, start.elapsed())
+        (returned, start, Instant::now())
     }
 
     fn commit_run(
@@ -222,22 +221,23 @@ impl<'r> Caller<'r> {
         registered: &Registered,
         mut prepared: Prepared,
         run: Box<Run>,
+        ended: Instant,
     ) -> Result<Committed, CallError> {
         if prepared.changes_nothing() {
             // Nothing can clash with it.
             prepared.expected.clear();
         }
-        let info = self.info(Some(run));
+        let info = Info { ended: Some(ended), ..self.info(Some(run)) };
         match self.registry.inner.store.commit(prepared, info) {
             Ok(committed) => {
                 self.observe(|| match committed.versions {
                     0 => Observation::DidNotChange {
                         position: committed.position,
-                        callable: Arc::clone(&registered.name),
+                        callable: Arc::clone(registered.name()),
                     },
                     versions => Observation::DidCommit {
                         position: committed.position,
-                        callable: Some(Arc::clone(&registered.name)),
+                        callable: Some(Arc::clone(registered.name())),
                         versions,
                     },
                 });
@@ -254,11 +254,10 @@ impl<'r> Caller<'r> {
 
     pub(super) fn info(&self, run: Option<Box<Run>>) -> Info {
         Info {
-            author: self.author.clone(),
-            message: self.message.clone(),
-            properties: self.properties.clone(),
+            said: self.said.clone(),
             time: self.time,
             run,
+            ended: None,
         }
     }
 
@@ -278,21 +277,21 @@ impl<'r> Caller<'r> {
             RunEnd::Failed(reason) | RunEnd::Panicked(reason) | RunEnd::Refused(reason) => reason.clone(),
         };
         run.end = end;
-        let callable = Arc::clone(&run.callable);
+        let callable = Arc::clone(&run.callable.name);
         if let Ok(committed) = self.registry.inner.store.commit(Prepared::nothing(), self.info(Some(run))) {
             self.observe(|| Observation::DidFail { position: committed.position, callable, reason });
         }
     }
 
     fn refused(&self, run: Box<Run>, source: CommitError) -> CallError {
-        let callable = run.callable.to_string();
+        let callable = run.callable().to_owned();
         self.record_end(run, RunEnd::Refused(source.to_string()));
         CallError::Commit { callable, source }
     }
 
     /// What an unwinding was: a child that could not be loaded, a value that could not be written, or a panic.
     fn unwound(&self, run: Box<Run>, payload: Box<dyn Any + Send>) -> CallError {
-        let callable = run.callable.to_string();
+        let callable = run.callable().to_owned();
         let payload = match payload.downcast::<LoadFailure>() {
             Ok(failure) => {
                 let source = failure.0;
@@ -328,7 +327,7 @@ impl<'r> Caller<'r> {
         for pair in all.windows(2) {
             if pair[0].ix == pair[1].ix && edits(&pair[0], &pair[1]) {
                 let entity = lineages.get(pair[0].ix).id;
-                return Err(CallError::SameTwice { callable: registered.name.to_string(), entity });
+                return Err(CallError::SameTwice { callable: registered.name().to_string(), entity });
             }
         }
         for inner in &all {
@@ -339,7 +338,7 @@ impl<'r> Caller<'r> {
                     && edits(inner, outer)
                 {
                     return Err(CallError::Overlap {
-                        callable: registered.name.to_string(),
+                        callable: registered.name().to_string(),
                         outer: lineages.get(outer.ix).id,
                         inner: lineages.get(inner.ix).id,
                     });
@@ -353,7 +352,7 @@ impl<'r> Caller<'r> {
 
 /// The arguments in the order of the parameters.
 fn in_order<'j>(registered: &Registered, arguments: &'j Json) -> Result<Vec<&'j Json>, CallError> {
-    let callable = || registered.name.to_string();
+    let callable = || registered.name().to_string();
     let expected = registered.callable.parameters().len();
     match arguments {
         Json::Array(items) if items.len() == expected => Ok(items.iter().collect()),

@@ -156,11 +156,9 @@ impl<T: Entity> Held<T> {
 
     fn commit(&mut self, proposal: Proposal, loading: &mut Loading<'_>) -> Result<(), CommitError> {
         let prepared = loading.store.prepare(proposal)?;
-        let info = Info {
-            author: loading.author.clone(),
-            message: Some("edits made outside the registry".into()),
-            ..Info::default()
-        };
+        let mut said = loading.said.cloned().unwrap_or_default();
+        said.message = Some("edits made outside the registry".into());
+        let info = Info { said: Some(Arc::new(said)), ..Info::default() };
         let committed = loading.store.commit(prepared, info).map_err(|(error, _)| error)?;
         loading.at = committed.position;
         self.refresh(loading.store);

@@ -1,7 +1,5 @@
 //! Loading what a callable is given: entities by their address, values from JSON.
 
-use std::sync::Arc;
-
 use serde_json::Value as Json;
 
 use super::error::{AddressError, ArgumentError};
@@ -11,6 +9,7 @@ use crate::entity::{Entity, Field};
 use crate::history::{ReadError, Store};
 use crate::id::{EntityId, Id};
 use crate::lineage::Ix;
+use crate::log::Said;
 use crate::value::Value;
 use crate::when::{Position, Revision, When};
 
@@ -26,12 +25,12 @@ pub struct Loading<'r> {
     pub(super) store: &'r Store,
     pub(super) at: Position,
     pub(super) strays: Strays,
-    pub(super) author: Option<Arc<str>>,
+    pub(super) said: Option<&'r Said>,
 }
 
 impl<'r> Loading<'r> {
-    pub(super) fn new(store: &'r Store, strays: Strays, author: Option<Arc<str>>) -> Self {
-        Self { store, at: store.lineages.head(), strays, author }
+    pub(super) fn new(store: &'r Store, strays: Strays, said: Option<&'r Said>) -> Self {
+        Self { store, at: store.lineages.head(), strays, said }
     }
 
     /// The entity of an id.

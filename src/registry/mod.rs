@@ -151,7 +151,7 @@ pub struct Registration {
 
 impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Registration({})", self.registered.name)
+        write!(f, "Registration({})", self.registered.name())
     }
 }
 
@@ -161,7 +161,7 @@ impl Registration {
     /// # Errors
     /// The number of names is not that of the parameters, one stands twice, or they have names already.
     pub fn params<const N: usize>(self, names: [&str; N]) -> Result<Self, RegisterError> {
-        let name = || self.registered.name.to_string();
+        let name = || self.registered.name().to_string();
         let expected = self.registered.callable.parameters().len();
         if N != expected {
             return Err(RegisterError::ParameterCount { name: name(), expected, found: N });
@@ -181,9 +181,9 @@ impl Registration {
     /// # Errors
     /// It was given already.
     pub fn code_version(self, version: impl Into<Arc<str>>) -> Result<Self, RegisterError> {
-        match self.registered.code_version.set(version.into()) {
+        match self.registered.identity.code_version.set(version.into()) {
             Ok(()) => Ok(self),
-            Err(_) => Err(RegisterError::GivenTwice { name: self.registered.name.to_string(), what: "code version" }),
+            Err(_) => Err(RegisterError::GivenTwice { name: self.registered.name().to_string(), what: "code version" }),
         }
     }
 
@@ -194,7 +194,7 @@ impl Registration {
     pub fn docs(self, docs: impl Into<String>) -> Result<Self, RegisterError> {
         match self.registered.docs.set(docs.into()) {
             Ok(()) => Ok(self),
-            Err(_) => Err(RegisterError::GivenTwice { name: self.registered.name.to_string(), what: "documentation" }),
+            Err(_) => Err(RegisterError::GivenTwice { name: self.registered.name().to_string(), what: "documentation" }),
         }
     }
 }
@@ -249,12 +249,12 @@ impl Registry {
     pub fn describe(&self, name: &str) -> Result<Description, CallError> {
         let registered = self.inner.table.by_name(name)?;
         Ok(Description {
-            name: registered.name.to_string(),
+            name: registered.name().to_string(),
             function: registered.type_name.to_owned(),
             parameters: registered.parameters(),
             output: registered.callable.output(),
             strategy: registered.plan().strategy,
-            code_version: registered.code_version.get().map(|version| version.to_string()),
+            code_version: registered.identity.code_version.get().map(|version| version.to_string()),
             docs: registered.docs.get().cloned(),
         })
     }

@@ -12,6 +12,7 @@ use once_cell::sync::OnceCell;
 use super::callable::{AnyCallable, Parameter};
 use super::error::{ArgumentError, CallError, RegisterError};
 use super::kinds::Access;
+use crate::log::Callable as Identity;
 
 /// How runs of a callable go about their work: worked out once, from its parameters and output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,12 +71,11 @@ pub(super) struct Plan {
 
 /// A registered callable.
 pub(super) struct Registered {
-    pub(super) name: Arc<str>,
+    pub(super) identity: Arc<Identity>,
     pub(super) type_id: TypeId,
     pub(super) type_name: &'static str,
     pub(super) callable: Box<dyn AnyCallable>,
     pub(super) names: OnceLock<Vec<String>>,
-    pub(super) code_version: OnceLock<Arc<str>>,
     pub(super) docs: OnceLock<String>,
     plan: OnceCell<Plan>,
 }
@@ -88,15 +88,18 @@ impl Registered {
         callable: Box<dyn AnyCallable>,
     ) -> Self {
         Self {
-            name,
+            identity: Arc::new(Identity { name, code_version: OnceLock::new() }),
             type_id,
             type_name,
             callable,
             names: OnceLock::new(),
-            code_version: OnceLock::new(),
             docs: OnceLock::new(),
             plan: OnceCell::new(),
         }
+    }
+
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.identity.name
     }
 
     pub(super) fn plan(&self) -> &Plan {
@@ -132,7 +135,7 @@ impl Registered {
             Some(name) => format!("parameter {name:?}"),
             None => format!("parameter {}", index + 1),
         };
-        CallError::Argument { callable: self.name.to_string(), parameter, source }
+        CallError::Argument { callable: self.name().to_string(), parameter, source }
     }
 }
 
@@ -168,20 +171,20 @@ impl Table {
     pub(super) fn add(&self, registered: Registered, by_type: bool) -> Result<Arc<Registered>, RegisterError> {
         let _guard = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut tables = Tables::clone(&self.tables.load());
-        if let Some(taken) = tables.by_name.get(&registered.name) {
+        if let Some(taken) = tables.by_name.get(registered.name()) {
             return Err(RegisterError::NameTaken {
-                name: registered.name.to_string(),
+                name: registered.name().to_string(),
                 by: taken.type_name.to_owned(),
             });
         }
         if by_type && let Some(taken) = tables.by_type.get(&registered.type_id) {
             return Err(RegisterError::FunctionTaken {
                 function: registered.type_name.to_owned(),
-                name: taken.name.to_string(),
+                name: taken.name().to_string(),
             });
         }
         let registered = Arc::new(registered);
-        tables.by_name.insert(Arc::clone(&registered.name), Arc::clone(&registered));
+        tables.by_name.insert(Arc::clone(registered.name()), Arc::clone(&registered));
         if by_type {
             tables.by_type.insert(registered.type_id, Arc::clone(&registered));
         }
