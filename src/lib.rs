@@ -26,9 +26,7 @@ pub use digest::{Digest, Digester};
 pub use entity::{Entity, Field, FieldToken, Key, Plain};
 pub use error::{Error, Result};
 pub use heirloom_derive::{Entity, Value};
-pub use history::{
-    CommitError, FieldVersion, History, ReadError, TypeError, Version, VersionKind, Versions,
-};
+pub use history::{CommitError, FieldVersion, History, ReadError, TypeError, Version, VersionKind, Versions};
 pub use id::{EntityId, Id, IdError, Ids};
 pub use log::{Argument, Entry, Properties, Run, RunEnd};
 pub use patch::{Patch, PatchError};
@@ -57,9 +55,9 @@ pub mod __private {
     pub use crate::digest::Digester;
     pub use crate::entity::value_type;
     pub use crate::entity::{
-        AnyCell, AnyEntity, Assemble, Cell, ChildChange, Comparison, EntityField, FieldSet, Foreign, ForeignField, Handling, Key, Native, NoSource, OwnId, ValueField,
-        Pairs, Part, Record, Slot, Source, TypeRow, ValueFields, ValueType, Visit, VisitMut, VisitPair, decode_entity,
-        inline,
+        AnyCell, AnyEntity, Assemble, Cell, ChildChange, Comparison, EntityField, FieldSet, Foreign, ForeignField,
+        Handling, Key, Native, NoSource, OwnId, Pairs, Part, Record, Slot, Source, TypeRow, ValueField, ValueFields,
+        ValueType, Visit, VisitMut, VisitPair, decode_entity, inline,
     };
     pub use crate::registry::{
         Arg, Arguments, CreatedOutput, Output, OutputKind, Param, PlainOutput, PlainParam, Signature,

@@ -226,8 +226,8 @@ fn rebuild<T: Entity>(root: EntityId, states: &States) -> Result<T, PatchError> 
         }
     }
     let cell = built.cells.remove(&root).expect("the root was pushed first and built last");
-    let cell: Arc<Cell<T>> = downcast(cell)
-        .ok_or_else(|| DecodeError::saying(T::META.full_name(), "a root of another type"))?;
+    let cell: Arc<Cell<T>> =
+        downcast(cell).ok_or_else(|| DecodeError::saying(T::META.full_name(), "a root of another type"))?;
     drop(built);
     Ok(Arc::try_unwrap(cell).map_or_else(|shared| shared.value().clone(), Cell::into_value))
 }

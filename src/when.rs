@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -61,11 +61,15 @@ impl Timestamp {
 
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
-        let micros = match time.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
-            Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros),
+        // In 64 bits: every commit passes here, and 128 would divide in software.
+        let micros = |since: Duration| {
+            let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+            seconds.saturating_mul(1_000_000).saturating_add(i64::from(since.subsec_micros()))
         };
-        Self { micros }
+        match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => Self { micros: micros(since) },
+            Err(before) => Self { micros: -micros(before.duration()) },
+        }
     }
 }
 

@@ -145,12 +145,9 @@ impl fmt::Debug for ChangeKind {
             }
             ChangeKind::Retyped { .. } => f.debug_struct("Retyped").finish_non_exhaustive(),
             ChangeKind::Moved { from, to } => f.debug_struct("Moved").field("from", from).field("to", to).finish(),
-            ChangeKind::Reordered { place, from, to } => f
-                .debug_struct("Reordered")
-                .field("place", place)
-                .field("from", from)
-                .field("to", to)
-                .finish(),
+            ChangeKind::Reordered { place, from, to } => {
+                f.debug_struct("Reordered").field("place", place).field("from", from).field("to", to).finish()
+            }
         }
     }
 }
@@ -324,9 +321,7 @@ fn change_json(change: &Change) -> Vec<Json> {
         ChangeKind::Added { after, .. } => ("added", None, Some(whole(after))),
         ChangeKind::Removed { before, .. } => ("removed", Some(whole(before)), None),
         ChangeKind::Retyped { before, after } => ("retyped", Some(whole(before)), Some(whole(after))),
-        ChangeKind::Moved { from, to } => {
-            ("moved", Some(place_json(from.as_ref())), Some(place_json(to.as_ref())))
-        }
+        ChangeKind::Moved { from, to } => ("moved", Some(place_json(from.as_ref())), Some(place_json(to.as_ref()))),
         ChangeKind::Reordered { place, from, .. } => {
             let before = Place { key: Key::Index(*from), ..place.clone() };
             ("reordered", Some(place_json(Some(&before))), Some(place_json(Some(place))))

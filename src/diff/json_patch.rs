@@ -24,7 +24,9 @@ pub enum JsonPatchError {
     #[error("these changes have no one root: take them from `diff` of two states of one entity")]
     NoRoot,
     /// Entities own each other deeper than JSON is read.
-    #[error("entities own each other more than {limit} levels deep: JSON readers stop before, so take `Changes` instead")]
+    #[error(
+        "entities own each other more than {limit} levels deep: JSON readers stop before, so take `Changes` instead"
+    )]
     TooDeep {
         /// How deep is written.
         limit: usize,

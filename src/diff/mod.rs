@@ -8,8 +8,8 @@ pub use changes::{Change, ChangeKind, Changes, Place, Subject};
 pub(crate) use changes::{Recorder, changes_of, subject};
 pub use json_patch::JsonPatchError;
 pub(crate) use json_patch::{deep_json, json_patch};
-pub(crate) use walk::{Descend, Difference, Spot, Walk, Whole};
 pub use walk::RepeatedError;
+pub(crate) use walk::{Descend, Difference, Spot, Walk, Whole};
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

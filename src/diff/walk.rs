@@ -232,13 +232,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn pair_field(
-        &mut self,
-        old: &'a dyn AnyEntity,
-        new: &'a dyn AnyEntity,
-        field: u16,
-        tell: &mut Tell<'_, 'a>,
-    ) {
+    fn pair_field(&mut self, old: &'a dyn AnyEntity, new: &'a dyn AnyEntity, field: u16, tell: &mut Tell<'_, 'a>) {
         let mut stopped = self.stopped;
         let mut tell = |difference| stopped = stopped || tell(difference).is_break();
         old.pair(field, new, &mut |change| match change {

@@ -291,9 +291,7 @@ impl<F: Field, const N: usize> Field for [F; N] {
     fn decode(value: &Value, source: &mut dyn Source) -> Result<Self, DecodeError> {
         let items: Vec<F> = decode_items(value, source)?;
         let found = items.len();
-        items
-            .try_into()
-            .map_err(|_| DecodeError::saying(format!("a list of {N}"), format!("one of {found}")))
+        items.try_into().map_err(|_| DecodeError::saying(format!("a list of {N}"), format!("one of {found}")))
     }
 }
 

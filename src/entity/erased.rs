@@ -225,13 +225,7 @@ impl<'a> VisitPair<'a> for DeltaField {
             self.delta = W::delta(before, after, self.key);
         }
     }
-    fn judged<W: Handling<F>, F: 'static>(
-        &mut self,
-        index: usize,
-        before: &'a F,
-        after: &'a F,
-        _: fn(&F, &F) -> bool,
-    ) {
+    fn judged<W: Handling<F>, F: 'static>(&mut self, index: usize, before: &'a F, after: &'a F, _: fn(&F, &F) -> bool) {
         self.field::<W, F>(index, before, after);
     }
 }
@@ -287,13 +281,7 @@ impl<'a> VisitPair<'a> for ReferenceChanges<'_> {
             W::reference_changes(before, after, self.visit);
         }
     }
-    fn judged<W: Handling<F>, F: 'static>(
-        &mut self,
-        index: usize,
-        before: &'a F,
-        after: &'a F,
-        _: fn(&F, &F) -> bool,
-    ) {
+    fn judged<W: Handling<F>, F: 'static>(&mut self, index: usize, before: &'a F, after: &'a F, _: fn(&F, &F) -> bool) {
         self.field::<W, F>(index, before, after);
     }
 }

@@ -19,14 +19,14 @@ pub use cell::{AnyCell, Cell};
 pub(crate) use cell::{decode_cell, downcast};
 pub use erased::{AnyEntity, Comparison, FieldSet};
 pub use field::{Field, Handling, Native, Plain, Visit, VisitMut, VisitPair};
-pub use foreign::Foreign;
 pub(crate) use foreign::EncodeFailure;
+pub use foreign::Foreign;
 pub use kept::{EntityField, ForeignField, OwnId, ValueField};
-pub use record::{Part, Record};
 pub(crate) use record::owned_ids;
+pub use record::{Part, Record};
 pub use row::TypeRow;
-pub use slot::{ChildChange, Key, Pairs, Slot};
 pub(crate) use slot::pair_slots;
+pub use slot::{ChildChange, Key, Pairs, Slot};
 pub use value_type::{ValueFields, ValueType};
 
 use std::fmt;

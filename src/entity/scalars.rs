@@ -183,9 +183,14 @@ scalar!(
     |before, after| before == after
 );
 
-scalar!((), "unit", "null", |_this| Value::Null, |value| matches!(value, Value::Null).then_some(()), |_before, _after| {
-    true
-});
+scalar!(
+    (),
+    "unit",
+    "null",
+    |_this| Value::Null,
+    |value| matches!(value, Value::Null).then_some(()),
+    |_before, _after| { true }
+);
 
 /// The float nearest to a number of another kind, where nothing is lost.
 fn exact_float(value: &Value) -> Option<f64> {
@@ -197,14 +202,10 @@ fn exact_float(value: &Value) -> Option<f64> {
     }
 }
 
-scalar!(
-    f64,
-    "f64",
-    "a number",
-    |this| Value::F64(*this),
-    |value| exact_float(value),
-    |before, after| canonical_f64(*before) == canonical_f64(*after)
-);
+scalar!(f64, "f64", "a number", |this| Value::F64(*this), |value| exact_float(value), |before, after| canonical_f64(
+    *before
+)
+    == canonical_f64(*after));
 
 scalar!(
     f32,

@@ -38,7 +38,6 @@ impl ValueFields {
     }
 }
 
-
 /// One variant of a value type: name, other names, what it holds.
 pub type VariantRow = (&'static str, &'static [&'static str], ValueFields);
 

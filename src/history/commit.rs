@@ -28,33 +28,28 @@ pub(crate) struct Committed {
 }
 
 impl Store {
-    /// Checks what is expected and appends everything, or nothing.
-    pub(crate) fn commit(&self, prepared: Prepared, info: Info) -> Result<Committed, (CommitError, Info)> {
+    /// Checks what is expected and appends everything, or nothing; `None` is an entry without versions.
+    pub(crate) fn commit(
+        &self,
+        prepared: Option<Prepared>,
+        info: Info,
+    ) -> Result<Committed, (CommitError, Option<Box<Run>>)> {
         let time = info.time.unwrap_or_else(|| self.clock.at(info.ended));
-        let guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = self.check(&prepared) {
-            drop(guard);
-            return Err((error, info));
-        }
+        let _guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let position = Position(self.lineages.head().0 + 1);
-        let made = if prepared.batch.writes.is_empty() {
-            Made::new()
-        } else {
-            self.lineages.append(prepared.batch, position)
-        };
-        for (ix, cell) in &prepared.keep {
-            self.lineages.keep_built(*ix, position, cell);
+        let mut made = Made::new();
+        if let Some(prepared) = prepared {
+            if let Err(error) = self.check(&prepared) {
+                return Err((error, info.run));
+            }
+            made = self.lineages.append(prepared.batch, position);
+            for (ix, cell) in &prepared.keep {
+                self.lineages.keep_built(*ix, position, cell);
+            }
         }
         let versions = made.len();
-        self.log.append(Entry {
-            position,
-            time,
-            said: info.said,
-            run: info.run,
-            made,
-        });
+        self.log.append(Entry { position, time, said: info.said, run: info.run, made });
         self.lineages.publish(position);
-        drop(guard);
         Ok(Committed { position, versions })
     }
 

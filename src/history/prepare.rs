@@ -10,9 +10,7 @@ use super::{CommitError, Store};
 use crate::diff::{Descend, Difference, RepeatedError, Spot, Walk, Whole};
 use crate::entity::{AnyCell, AnyEntity, Comparison, FieldSet, Part, Record, Slot, TypeRow};
 use crate::id::EntityId;
-use crate::lineage::{
-    Batch, Gone, Ix, OwnerChange, Payload, ReferenceChange, Target, Write, WriteTarget,
-};
+use crate::lineage::{Batch, Gone, Ix, OwnerChange, Payload, ReferenceChange, Target, Write, WriteTarget};
 use crate::schema::Role;
 use crate::value::Value;
 use crate::when::{LATEST, Revision};
@@ -51,13 +49,9 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// What a run comes to that changed nothing.
-    pub(crate) fn nothing() -> Self {
-        Self { batch: Batch::default(), expected: SmallVec::new(), keep: SmallVec::new() }
-    }
-
-    pub(crate) fn changes_nothing(&self) -> bool {
-        self.batch.writes.is_empty()
+    /// Nothing to write, with something to expect.
+    pub(crate) fn only(expected: SmallVec<[Expected; 2]>) -> Self {
+        Self { batch: Batch::default(), expected, keep: SmallVec::new() }
     }
 }
 
@@ -71,11 +65,15 @@ enum Found<'a> {
 }
 
 impl Store {
-    /// Finds what changed and makes the batch of it.
-    pub(crate) fn prepare(&self, mut proposal: Proposal) -> Result<Prepared, CommitError> {
-        if let Some(prepared) = prepare_own(&mut proposal) {
-            return Ok(prepared);
+    /// Finds what changed and makes the batch of it; `None` if nothing did.
+    pub(crate) fn prepare(&self, proposal: &mut Proposal) -> Result<Option<Prepared>, CommitError> {
+        match prepare_own(proposal) {
+            Some(prepared) => Ok(prepared),
+            None => self.prepare_all(proposal),
         }
+    }
+
+    fn prepare_all(&self, proposal: &mut Proposal) -> Result<Option<Prepared>, CommitError> {
         for input in &mut proposal.inputs {
             if input.after.entity().row().settles() {
                 settle(&mut input.after, Some(input.before.entity()));
@@ -100,7 +98,7 @@ impl Store {
             let mut writes = Writes {
                 store: self,
                 walk: &walk,
-                list: SmallVec::new(),
+                list: Vec::new(),
                 ids: SmallVec::new(),
                 index: None,
                 inline_settled: false,
@@ -108,18 +106,21 @@ impl Store {
             writes.write_all(found)?;
             (Batch { writes: writes.list }, writes.inline_settled)
         };
-        let keep = if batch.writes.is_empty() || inline_settled {
+        if batch.writes.is_empty() {
+            return Ok(None);
+        }
+        let keep = if inline_settled {
             SmallVec::new()
         } else {
-            proposal.inputs.into_iter().map(|input| (input.ix, input.after)).collect()
+            proposal.inputs.drain(..).map(|input| (input.ix, input.after)).collect()
         };
-        Ok(Prepared { batch, expected: proposal.expected, keep })
+        Ok(Some(Prepared { batch, expected: std::mem::take(&mut proposal.expected), keep }))
     }
 }
 
-/// What one input comes to if nothing but its own fields differs, which is what most runs do; `None` if there is more
-/// to look at.
-fn prepare_own(proposal: &mut Proposal) -> Option<Prepared> {
+/// What one input comes to if nothing but its own fields differs, which is what most runs do; the outer `None` says that
+/// there is more to look at.
+fn prepare_own(proposal: &mut Proposal) -> Option<Option<Prepared>> {
     let [Input { ix, before, after }] = proposal.inputs.as_slice() else { return None };
     let row = after.entity().row();
     if row.holds_inline || row.settles() || !proposal.created.is_empty() || !proposal.removed.is_empty() {
@@ -131,30 +132,24 @@ fn prepare_own(proposal: &mut Proposal) -> Option<Prepared> {
     if !pairs.is_empty() {
         return None;
     }
-    let mut prepared = Prepared::nothing();
-    prepared.expected = std::mem::take(&mut proposal.expected);
-    match comparison {
-        Comparison::Same => {}
-        Comparison::Fields(fields) => {
-            let meta = new.meta_of();
-            if fields.iter().any(|field| meta.fields[usize::from(*field)].role == Role::Child) {
-                proposal.expected = prepared.expected;
-                return None;
-            }
-            prepared.batch.writes.push(Write {
-                target: WriteTarget::Known(*ix),
-                payload: Some(Payload::Cell(Arc::clone(after))),
-                built: None,
-                owner: OwnerChange::Keep,
-                references: reference_changes(old, new, &fields),
-            });
-        }
-        Comparison::Retyped => {
-            proposal.expected = prepared.expected;
-            return None;
-        }
+    let fields = match comparison {
+        Comparison::Same => return Some(None),
+        Comparison::Fields(fields) => fields,
+        Comparison::Retyped => return None,
+    };
+    let meta = new.meta_of();
+    if fields.iter().any(|field| meta.fields[usize::from(*field)].role == Role::Child) {
+        return None;
     }
-    Some(prepared)
+    let mut prepared = Prepared::only(std::mem::take(&mut proposal.expected));
+    prepared.batch.writes.push(Write {
+        target: WriteTarget::Known(*ix),
+        payload: Some(Payload::Cell(Arc::clone(after))),
+        built: None,
+        owner: OwnerChange::Keep,
+        references: reference_changes(old, new, &fields),
+    });
+    Some(Some(prepared))
 }
 
 fn reference_changes(before: &dyn AnyEntity, after: &dyn AnyEntity, fields: &FieldSet) -> Vec<ReferenceChange> {
@@ -191,7 +186,7 @@ const FEW: usize = 8;
 struct Writes<'s, 'w, 'a> {
     store: &'s Store,
     walk: &'w Walk<'a>,
-    list: SmallVec<[Write; 1]>,
+    list: Vec<Write>,
     /// The entities of the list, in its order.
     ids: SmallVec<[EntityId; FEW]>,
     /// Where in the list an entity stands, once there are more than a few.
@@ -264,7 +259,13 @@ impl<'a> Writes<'_, '_, 'a> {
                 entity.references(&mut |field, to| references.push(ReferenceChange { field, to, opened: true }));
             }
         }
-        let write = Write { target: WriteTarget::Known(ix), payload: Some(payload), built, owner: OwnerChange::Keep, references };
+        let write = Write {
+            target: WriteTarget::Known(ix),
+            payload: Some(payload),
+            built,
+            owner: OwnerChange::Keep,
+            references,
+        };
         match self.at(after.id()) {
             Some(index) => {
                 let owner = self.list[index].owner;

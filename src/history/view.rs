@@ -271,12 +271,15 @@ impl History {
         }
         let mut recorder = Recorder::default();
         walk.run(&mut |difference: Difference<'_>| recorder.record(difference))
-        .expect("a commit holds no entity twice");
+            .expect("a commit holds no entity twice");
         Ok(recorder.finish())
     }
 
     /// The versions of a commit that are not merely carried, in the order of its batch.
-    fn own_versions<'e>(&'e self, entry: &'e Entry) -> impl DoubleEndedIterator<Item = (Ix, u64)> + ExactSizeIterator + 'e {
+    fn own_versions<'e>(
+        &'e self,
+        entry: &'e Entry,
+    ) -> impl DoubleEndedIterator<Item = (Ix, u64)> + ExactSizeIterator + 'e {
         let own: Vec<(Ix, u64)> = entry
             .made
             .iter()
@@ -295,9 +298,8 @@ impl History {
     /// There is no entry at this position.
     pub fn versions(&self, position: Position) -> Result<Vec<Version>, ReadError> {
         let entry = self.entry(position)?;
-        let version = |(ix, index): &(u32, u32)| {
-            Versions::new(self.clone(), Ix(*ix)).get(Revision(u64::from(*index) + 1))
-        };
+        let version =
+            |(ix, index): &(u32, u32)| Versions::new(self.clone(), Ix(*ix)).get(Revision(u64::from(*index) + 1));
         Ok(entry.made.iter().filter_map(version).collect())
     }
 

@@ -46,7 +46,7 @@ pub(crate) enum WriteTarget {
 /// Everything that one commit writes. Owners that are merely carried along are found when it is appended.
 #[derive(Default)]
 pub(crate) struct Batch {
-    pub(crate) writes: SmallVec<[Write; 1]>,
+    pub(crate) writes: Vec<Write>,
 }
 
 /// The versions that an append made: place of the lineage, index of the version. Those of one leaf and its owners in a
@@ -97,11 +97,8 @@ impl Lineages {
         built: Option<Arc<dyn AnyCell>>,
     ) -> Ix {
         let at = version.position;
-        let state = State {
-            versions: smallvec![version],
-            owners: smallvec![(at, owner)],
-            built: built.map(|cell| (0, cell)),
-        };
+        let state =
+            State { versions: smallvec![version], owners: smallvec![(at, owner)], built: built.map(|cell| (0, cell)) };
         let alive_at = AtomicU64::new(self.removals.load(Ordering::Relaxed));
         let index = self.rows.push(Lineage { id, row, state: RwLock::new(state), alive_at });
         let ix = Ix(u32::try_from(index).expect("fewer than 2^32 entities fit in memory"));

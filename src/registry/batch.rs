@@ -10,7 +10,7 @@ use super::observe::Observation;
 use super::outcome::Outcome;
 use crate::children::LoadFailure;
 use crate::entity::{Cell, EncodeFailure, Entity};
-use crate::history::{CommitError, ExpectedHead, Input, Proposal, ReadError};
+use crate::history::{CommitError, ExpectedHead, Input, Prepared, Proposal, ReadError};
 use crate::id::{EntityId, Id};
 use crate::lineage::{Gone, Ix};
 use crate::when::{LATEST, Revision, When};
@@ -151,18 +151,18 @@ impl<'r> Batch<'r> {
     ///
     /// # Errors
     /// Something was wrong with a part; someone committed first; or an entity would stand at two places.
-    pub fn commit(self) -> Result<Outcome<()>, CommitError> {
-        if let Some(error) = self.error {
+    pub fn commit(mut self) -> Result<Outcome<()>, CommitError> {
+        if let Some(error) = self.error.take() {
             return Err(error);
         }
         self.refuse_overlaps()?;
         let registry = self.caller.registry;
         let store = &registry.inner.store;
-        let prepared = match catch_unwind(AssertUnwindSafe(|| store.prepare(self.proposal))) {
-            Ok(prepared) => prepared?,
+        let prepared = match catch_unwind(AssertUnwindSafe(|| store.prepare(&mut self.proposal))) {
+            Ok(prepared) => prepared?.unwrap_or_else(|| Prepared::only(self.proposal.expected)),
             Err(payload) => return Err(unwound(payload)),
         };
-        let committed = store.commit(prepared, self.caller.info(None)).map_err(|(error, _)| error)?;
+        let committed = store.commit(Some(prepared), self.caller.info(None)).map_err(|(error, _)| error)?;
         self.caller.observe(|| Observation::DidCommit {
             position: committed.position,
             callable: None,

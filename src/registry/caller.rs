@@ -40,13 +40,7 @@ type ValueOf<O> = <<O as Output>::Kind as OutputKind<O>>::Value;
 
 impl<'r> Caller<'r> {
     pub(super) fn new(registry: &'r Registry) -> Self {
-        Self {
-            registry,
-            said: None,
-            time: None,
-            observed: true,
-            strays: registry.inner.strays,
-        }
+        Self { registry, said: None, time: None, observed: true, strays: registry.inner.strays }
     }
 
     fn said(&mut self) -> &mut Said {
@@ -115,9 +109,8 @@ impl<'r> Caller<'r> {
         }
         let run = |registered: &Registered| {
             let mut loading = self.loading();
-            let slots = arguments
-                .load(&mut loading)
-                .map_err(|(index, error)| registered.argument_error(index, error))?;
+            let slots =
+                arguments.load(&mut loading).map_err(|(index, error)| registered.argument_error(index, error))?;
             let outcome = self.run(&function, registered, slots)?;
             arguments.refresh(&self.registry.inner.store);
             Ok(outcome)
@@ -195,13 +188,13 @@ impl<'r> Caller<'r> {
         };
         let prepared = if plan.strategy.writes() {
             F::Signature::collect(slots, &mut proposal.inputs, &mut proposal.expected);
-            match catch_unwind(AssertUnwindSafe(|| self.registry.inner.store.prepare(proposal))) {
+            match catch_unwind(AssertUnwindSafe(|| self.registry.inner.store.prepare(&mut proposal))) {
                 Ok(Ok(prepared)) => prepared,
                 Ok(Err(source)) => return Err(self.refused(run, source)),
                 Err(payload) => return Err(self.unwound(run, payload)),
             }
         } else {
-            Prepared::nothing()
+            None
         };
         let committed = self.commit_run(registered, prepared, run, end)?;
         Ok(Outcome::new(value, committed, self.history()))
@@ -219,14 +212,10 @@ impl<'r> Caller<'r> {
     fn commit_run(
         &self,
         registered: &Registered,
-        mut prepared: Prepared,
+        prepared: Option<Prepared>,
         run: Box<Run>,
         ended: Instant,
     ) -> Result<Committed, CallError> {
-        if prepared.changes_nothing() {
-            // Nothing can clash with it.
-            prepared.expected.clear();
-        }
         let info = Info { ended: Some(ended), ..self.info(Some(run)) };
         match self.registry.inner.store.commit(prepared, info) {
             Ok(committed) => {
@@ -243,7 +232,7 @@ impl<'r> Caller<'r> {
                 });
                 Ok(committed)
             }
-            Err((source, info)) => Err(self.refused(info.run.expect("a run was put in above"), source)),
+            Err((source, run)) => Err(self.refused(run.expect("a run was put in above"), source)),
         }
     }
 
@@ -253,12 +242,7 @@ impl<'r> Caller<'r> {
     }
 
     pub(super) fn info(&self, run: Option<Box<Run>>) -> Info {
-        Info {
-            said: self.said.clone(),
-            time: self.time,
-            run,
-            ended: None,
-        }
+        Info { said: self.said.clone(), time: self.time, run, ended: None }
     }
 
     /// Tells listeners, if there are any and they are to hear of it.
@@ -278,7 +262,7 @@ impl<'r> Caller<'r> {
         };
         run.end = end;
         let callable = Arc::clone(&run.callable.name);
-        if let Ok(committed) = self.registry.inner.store.commit(Prepared::nothing(), self.info(Some(run))) {
+        if let Ok(committed) = self.registry.inner.store.commit(None, self.info(Some(run))) {
             self.observe(|| Observation::DidFail { position: committed.position, callable, reason });
         }
     }
@@ -385,9 +369,8 @@ fn in_order<'j>(registered: &Registered, arguments: &'j Json) -> Result<Vec<&'j 
             };
             names.iter().map(find).collect()
         }
-        other => Err(CallError::ArgumentShape {
-            callable: callable(),
-            found: other.to_string().chars().take(80).collect(),
-        }),
+        other => {
+            Err(CallError::ArgumentShape { callable: callable(), found: other.to_string().chars().take(80).collect() })
+        }
     }
 }

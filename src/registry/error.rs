@@ -62,7 +62,9 @@ pub enum RegisterError {
 #[non_exhaustive]
 pub enum AddressError {
     /// It is no address.
-    #[error("{address:?} is not an address: expected \"@<id>\", \"@<id>.field\", \"@<id>.list[3]\" or \"@<id>.map[\\\"key\\\"]\"")]
+    #[error(
+        "{address:?} is not an address: expected \"@<id>\", \"@<id>.field\", \"@<id>.list[3]\" or \"@<id>.map[\\\"key\\\"]\""
+    )]
     Malformed {
         /// The address.
         address: String,

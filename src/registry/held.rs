@@ -154,8 +154,8 @@ impl<T: Entity> Held<T> {
         Ok(Editing::of(self.loaded()))
     }
 
-    fn commit(&mut self, proposal: Proposal, loading: &mut Loading<'_>) -> Result<(), CommitError> {
-        let prepared = loading.store.prepare(proposal)?;
+    fn commit(&mut self, mut proposal: Proposal, loading: &mut Loading<'_>) -> Result<(), CommitError> {
+        let prepared = loading.store.prepare(&mut proposal)?;
         let mut said = loading.said.cloned().unwrap_or_default();
         said.message = Some("edits made outside the registry".into());
         let info = Info { said: Some(Arc::new(said)), ..Info::default() };

@@ -166,11 +166,7 @@ impl<'x, T: Entity> ParamKind<&'x mut T> for EditParam {
     fn used(slot: &Editing<T>, visit: &mut dyn FnMut(Used)) {
         visit(slot.used(Access::Edits));
     }
-    fn collect(
-        slot: Editing<T>,
-        inputs: &mut SmallVec<[Input; 2]>,
-        expected: &mut SmallVec<[ExpectedHead; 2]>,
-    ) {
+    fn collect(slot: Editing<T>, inputs: &mut SmallVec<[Input; 2]>, expected: &mut SmallVec<[ExpectedHead; 2]>) {
         expected.push(slot.loaded.expected());
         inputs.push(Input { ix: slot.loaded.ix, before: slot.loaded.before, after: slot.after });
     }

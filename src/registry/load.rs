@@ -62,7 +62,8 @@ impl<'r> Loading<'r> {
     pub(super) fn value(&self, json: &Json) -> Result<Value, ArgumentError> {
         match json {
             Json::Object(object) if object.len() == 1 && object.contains_key("$at") => {
-                let text = object["$at"].as_str().ok_or_else(|| ArgumentError::expected("an address", &object["$at"]))?;
+                let text =
+                    object["$at"].as_str().ok_or_else(|| ArgumentError::expected("an address", &object["$at"]))?;
                 self.at_address(text)
             }
             Json::Object(object) if holds_address(json) => {
@@ -263,4 +264,3 @@ impl<V: Field + Param<Kind = PlainParam>> Arg<V> for V {
         Ok(PlainSlot::of(self.clone()))
     }
 }
-

@@ -194,7 +194,9 @@ impl Registration {
     pub fn docs(self, docs: impl Into<String>) -> Result<Self, RegisterError> {
         match self.registered.docs.set(docs.into()) {
             Ok(()) => Ok(self),
-            Err(_) => Err(RegisterError::GivenTwice { name: self.registered.name().to_string(), what: "documentation" }),
+            Err(_) => {
+                Err(RegisterError::GivenTwice { name: self.registered.name().to_string(), what: "documentation" })
+            }
         }
     }
 }

@@ -177,11 +177,9 @@ fn special(object: &Map<String, Json>, depth: usize) -> Result<Option<Value>, Js
     };
     match value {
         Some(value) => Ok(Some(value)),
-        None => Err(JsonError::Reserved {
-            key: key.clone(),
-            expected,
-            found: inner.to_string().chars().take(60).collect(),
-        }),
+        None => {
+            Err(JsonError::Reserved { key: key.clone(), expected, found: inner.to_string().chars().take(60).collect() })
+        }
     }
 }
 

@@ -247,12 +247,8 @@ impl Ord for Value {
             (Int(a), Int(b)) => a.cmp(b),
             (Large(a), Large(b)) => a.cmp(b),
             (Negative(a), Negative(b)) => a.cmp(b),
-            (F32(a), F32(b)) => {
-                f32::from_bits(canonical_f32(*a)).total_cmp(&f32::from_bits(canonical_f32(*b)))
-            }
-            (F64(a), F64(b)) => {
-                f64::from_bits(canonical_f64(*a)).total_cmp(&f64::from_bits(canonical_f64(*b)))
-            }
+            (F32(a), F32(b)) => f32::from_bits(canonical_f32(*a)).total_cmp(&f32::from_bits(canonical_f32(*b))),
+            (F64(a), F64(b)) => f64::from_bits(canonical_f64(*a)).total_cmp(&f64::from_bits(canonical_f64(*b))),
             (Text(a), Text(b)) => a.cmp(b),
             (Bytes(a), Bytes(b)) => a.cmp(b),
             (List(a), List(b)) | (Set(a), Set(b)) => a.cmp(b),

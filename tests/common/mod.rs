@@ -316,7 +316,8 @@ macro_rules! folder {
                     $push(&mut self.list, child);
                 }
                 fn take(&mut self, number: u8) -> Option<Self> {
-                    if let Some(at) = self.list.iter().position(|child| child.number == number) {
+                    let place = self.list.iter().position(|child| child.number == number);
+                    if let Some(at) = place {
                         return Some($take(&mut self.list, at));
                     }
                     if self.extra.as_ref().is_some_and(|extra| extra.number == number) {

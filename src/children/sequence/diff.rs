@@ -95,11 +95,7 @@ fn one_leaf<I: Item>(sequence: &Sequence<I>) -> Option<&[Slot<I>]> {
 
 /// Tells the difference of two short lists if all that differs in order is items that came, or items that went, in one
 /// place; says no otherwise, and tells nothing.
-fn diff_leaves<'a, I: Item>(
-    old: &'a [Slot<I>],
-    new: &'a [Slot<I>],
-    visit: &mut dyn FnMut(Difference<'a, I>),
-) -> bool {
+fn diff_leaves<'a, I: Item>(old: &'a [Slot<I>], new: &'a [Slot<I>], visit: &mut dyn FnMut(Difference<'a, I>)) -> bool {
     let same = |(old, new): &(&Slot<I>, &Slot<I>)| old.item.id() == new.item.id();
     let begin = old.iter().zip(new).take_while(same).count();
     let end = old[begin..].iter().rev().zip(new[begin..].iter().rev()).take_while(same).count();
