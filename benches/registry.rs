@@ -119,7 +119,8 @@ fn ordmap(criterion: &mut Criterion) {
         let picks = Random(1).picks(&leaves, MOST);
         let build = || {
             let mut versions = Vec::with_capacity(MOST + 1);
-            versions.push(ids.iter().enumerate().map(|(number, id)| (*id, row(number))).collect::<OrdMap<_, Arc<Row>>>());
+            versions
+                .push(ids.iter().enumerate().map(|(number, id)| (*id, row(number))).collect::<OrdMap<_, Arc<Row>>>());
             versions
         };
         let mut growing = Growing::new(MOST, build);
@@ -323,7 +324,8 @@ fn moves(criterion: &mut Criterion) {
             bencher.iter_custom(|steps| {
                 growing.time(steps, |(registry, nodes), number| {
                     let Move { from, agent, to } = moves[number];
-                    let outcome = registry.call(hand_over, (nodes[from], nodes[to], agent)).expect("nobody else commits");
+                    let outcome =
+                        registry.call(hand_over, (nodes[from], nodes[to], agent)).expect("nobody else commits");
                     assert!(!outcome.is_unchanged());
                 })
             });
@@ -410,7 +412,8 @@ fn add(criterion: &mut Criterion) {
             );
         });
     }
-    let crowd: Crowd = Crowd { id: Id::new(), agents: Children::try_from_iter((0..WIDE).map(shared::agent)).expect("new") };
+    let crowd: Crowd =
+        Crowd { id: Id::new(), agents: Children::try_from_iter((0..WIDE).map(shared::agent)).expect("new") };
     group.throughput(criterion::Throughput::Elements(WIDE as u64 + 1));
     group.bench_function("wide100k", |bencher| {
         bencher.iter_batched(

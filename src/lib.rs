@@ -26,14 +26,16 @@ pub use digest::{Digest, Digester};
 pub use entity::{Entity, Field, FieldToken, Key, Plain};
 pub use error::{Error, Result};
 pub use heirloom_derive::{Entity, Value};
-pub use history::{CommitError, FieldVersion, History, ReadError, TypeError, Version, VersionKind, Versions};
+pub use history::{
+    CommitError, Edge, FieldVersion, History, ReadError, TreeAt, TypeError, Version, VersionKind, Versions,
+};
 pub use id::{EntityId, Id, IdError, Ids};
 pub use log::{Argument, Entry, Properties, Run, RunEnd};
 pub use patch::{Patch, PatchError};
 pub use registry::{
     Access, AddressError, ArgumentError, Batch, Builder, CallError, Callable, Caller, Description, Expected, Held,
     Observation, Outcome, Parameter, Plain as PlainArg, RegisterError, Registration, Registry, Strategy, Strays,
-    Subscription,
+    Subscription, ValueOf,
 };
 pub use schema::{FieldMeta, Layout, Layouter, Meta, Role};
 pub use tree::Tree;
@@ -59,8 +61,9 @@ pub mod __private {
         Handling, Key, Native, NoSource, OwnId, Pairs, Part, Record, Slot, Source, TypeRow, ValueField, ValueFields,
         ValueType, Visit, VisitMut, VisitPair, decode_entity, inline,
     };
+    pub use crate::history::Gathered;
     pub use crate::registry::{
-        Arg, Arguments, CreatedOutput, Output, OutputKind, Param, PlainOutput, PlainParam, Signature,
+        Arg, Arguments, CreatedOutput, Failure, Output, OutputKind, Param, PlainOutput, PlainParam, Signature,
     };
     pub use crate::schema::Layouter;
 }

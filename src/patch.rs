@@ -127,7 +127,7 @@ impl From<&Changes> for Patch {
             .filter(|change| matches!(change.kind, ChangeKind::Moved { .. }))
             .map(|change| change.entity.id)
             .collect();
-        Self { steps: changes.iter().filter_map(|change| step_of(change, &moved)).collect() }
+        Self { steps: changes.with_owning().filter_map(|change| step_of(change, &moved)).collect() }
     }
 }
 

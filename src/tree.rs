@@ -11,11 +11,13 @@ use crate::digest::Digest;
 use crate::entity::{AnyEntity, Entity, Key, Slot};
 use crate::id::{EntityId, Id};
 
+/// The place among the nodes of an owner, its field and the key there.
+type Owned = (usize, u16, Key);
+
 /// One entity of a tree.
 struct Node<'a> {
     entity: &'a dyn AnyEntity,
-    /// The place among the nodes of the one that owns it, the field and the key.
-    owner: Option<(usize, u16, Key)>,
+    owner: Option<Owned>,
 }
 
 /// An index of an entity that need not be in any registry: every entity in it by its id, with its incoming edges.
@@ -52,7 +54,7 @@ impl<'a> Tree<'a> {
     /// One entity stands at two places.
     pub fn of<T: Entity>(root: &'a T) -> Result<Self, RepeatedError> {
         let mut tree = Tree { nodes: IndexMap::default(), referrers: HashMap::default() };
-        let mut stack: Vec<(&'a dyn Slot, Option<(usize, u16, Key)>)> = vec![(root, None)];
+        let mut stack: Vec<(&'a dyn Slot, Option<Owned>)> = vec![(root, None)];
         while let Some((slot, owner)) = stack.pop() {
             let entity = slot.entity();
             let index = tree.nodes.len();
@@ -67,9 +69,9 @@ impl<'a> Tree<'a> {
         Ok(tree)
     }
 
-    fn repeated(&self, entity: EntityId, first: Option<&(usize, u16, Key)>) -> RepeatedError {
+    fn repeated(&self, entity: EntityId, first: Option<&Owned>) -> RepeatedError {
         let second = self.nodes.get(&entity).and_then(|node| node.owner.as_ref());
-        let describe = |place: Option<&(usize, u16, Key)>| match place {
+        let describe = |place: Option<&Owned>| match place {
             None => "the root of a tree".to_owned(),
             Some((owner, field, key)) => {
                 let owner = self.nodes[*owner].entity;

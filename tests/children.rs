@@ -636,7 +636,7 @@ fn told(before: &Children<Task>, after: &Children<Task>) -> Told {
         ChildChange::Removed(key, slot) => removed.push((at(key), number(slot.id()))),
         ChildChange::Added(key, slot) => added.push((at(key), number(slot.id()))),
         ChildChange::Moved { .. } => panic!("nothing has another key than its position"),
-        ChildChange::Reordered { from, to, slot } => reordered.push((from, to, number(slot.id()))),
+        ChildChange::Reordered { from, to, slot, .. } => reordered.push((from, to, number(slot.id()))),
     });
     (removed, added, reordered)
 }

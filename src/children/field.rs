@@ -65,7 +65,7 @@ impl<T: Entity> Field for Children<T> {
                 Difference::Removed(index, item) => ChildChange::Removed(Key::Index(index), &item.child),
                 Difference::Added(index, item) => ChildChange::Added(Key::Index(index), &item.child),
                 Difference::Reordered { before, after, item } => {
-                    ChildChange::Reordered { from: before, to: after, slot: &item.child }
+                    ChildChange::Reordered { list: Key::Whole, from: before, to: after, slot: &item.child }
                 }
             });
         });

@@ -158,6 +158,8 @@ impl fmt::Debug for ChangeKind {
 #[derive(Clone, Default)]
 pub struct Changes {
     list: Vec<Change>,
+    /// Fields that only own entities: what differs in them is told by changes of those, but a patch needs them.
+    owning: Vec<Change>,
     roots: Option<(Arc<dyn AnyCell>, Arc<dyn AnyCell>)>,
 }
 
@@ -165,6 +167,33 @@ impl Changes {
     /// The list with the two states it lies between.
     pub(crate) fn between(self, before: Arc<dyn AnyCell>, after: Arc<dyn AnyCell>) -> Self {
         Self { roots: Some((before, after)), ..self }
+    }
+
+    /// All that a patch is made of.
+    pub(crate) fn with_owning(&self) -> impl Iterator<Item = &Change> {
+        self.owning.iter().chain(&self.list)
+    }
+
+    /// Puts whole states in the place of those that went: what an owner's own version holds may have changed since.
+    pub(crate) fn put_whole_states(&mut self, state: impl Fn(EntityId) -> Option<Arc<dyn AnyCell>>) {
+        for change in &mut self.list {
+            match &mut change.kind {
+                ChangeKind::Removed { before, .. } => {
+                    if let Some(whole) = state(change.entity.id) {
+                        change.entity = subject(whole.entity());
+                        *before = whole;
+                    }
+                }
+                ChangeKind::Retyped { before, .. } => *before = state(change.entity.id).unwrap_or(Arc::clone(before)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Those of this entity, or of what it owns directly.
+    pub(crate) fn about(self, entity: EntityId) -> Self {
+        let about = |list: Vec<Change>| list.into_iter().filter(|change| change.is_about(entity)).collect();
+        Self { list: about(self.list), owning: about(self.owning), roots: None }
     }
 
     /// The stable JSON twin of what is printed: a list of
@@ -242,8 +271,13 @@ impl fmt::Display for Change {
 }
 
 impl Change {
+    /// Whether it says no more than the changes of the entities that its field owns.
+    pub(crate) fn only_owns(&self) -> bool {
+        matches!(&self.kind, ChangeKind::Changed { delta, .. } if has_no_own_leaves(delta))
+    }
+
     /// Whether the change is one of this entity, or of what it owns directly.
-    pub(crate) fn is_about(&self, entity: EntityId) -> bool {
+    fn is_about(&self, entity: EntityId) -> bool {
         let owner = |place: &Option<Place>| place.as_ref().is_some_and(|place| place.owner.id == entity);
         self.entity.id == entity
             || match &self.kind {
@@ -280,7 +314,7 @@ impl Change {
             }
             ChangeKind::Moved { from, to } => format!("moved from {} to {}", name(from), name(to)),
             ChangeKind::Reordered { place, from, to } => {
-                format!("moved {from} -> {to} in {} {}", place.owner, place.field)
+                format!("moved {from} -> {to} in {} {}{}", place.owner, place.field, place.key.list())
             }
         }]
     }
@@ -323,7 +357,7 @@ fn change_json(change: &Change) -> Vec<Json> {
         ChangeKind::Retyped { before, after } => ("retyped", Some(whole(before)), Some(whole(after))),
         ChangeKind::Moved { from, to } => ("moved", Some(place_json(from.as_ref())), Some(place_json(to.as_ref()))),
         ChangeKind::Reordered { place, from, .. } => {
-            let before = Place { key: Key::Index(*from), ..place.clone() };
+            let before = Place { key: place.key.beside(*from), ..place.clone() };
             ("reordered", Some(place_json(Some(&before))), Some(place_json(Some(place))))
         }
         ChangeKind::Changed { field, delta } => {
@@ -382,6 +416,7 @@ fn place_json(place: Option<&Place>) -> Json {
 #[derive(Default)]
 pub(crate) struct Recorder {
     list: Vec<Change>,
+    owning: Vec<Change>,
 }
 
 /// The state at a slot, to keep.
@@ -392,17 +427,16 @@ fn keep(slot: &dyn Slot) -> Arc<dyn AnyCell> {
 impl Recorder {
     /// Takes one difference.
     pub(crate) fn record(&mut self, difference: Difference<'_>) -> ControlFlow<()> {
-        changes_of(difference, &mut |change| self.list.push(change));
+        changes_of(difference, &mut |change| match change.only_owns() {
+            true => self.owning.push(change),
+            false => self.list.push(change),
+        });
         ControlFlow::Continue(())
-    }
-
-    pub(crate) fn push(&mut self, change: Change) {
-        self.list.push(change);
     }
 
     /// All that was taken.
     pub(crate) fn finish(self) -> Changes {
-        Changes { list: self.list, roots: None }
+        Changes { list: self.list, owning: self.owning, roots: None }
     }
 }
 
@@ -434,8 +468,8 @@ pub(crate) fn changes_of(difference: Difference<'_>, visit: &mut dyn FnMut(Chang
             let (from, to) = (from.as_ref().map(place), to.as_ref().map(place));
             push(after.entity(), ChangeKind::Moved { from, to });
         }
-        Difference::Reordered { slot, owner, field, from, to } => {
-            let place = place(&Spot { owner, field, key: Key::Index(to) });
+        Difference::Reordered { slot, owner, field, list, from, to } => {
+            let place = place(&Spot { owner, field, key: list.then(Key::Index(to)) });
             push(slot.entity(), ChangeKind::Reordered { place, from, to });
         }
     }
@@ -443,7 +477,11 @@ pub(crate) fn changes_of(difference: Difference<'_>, visit: &mut dyn FnMut(Chang
 
 /// Whether a field only owns entities, so that its own delta says nothing that other changes do not.
 pub(crate) fn only_owns(role: Role, delta: &Delta) -> bool {
+    role == Role::Child && has_no_own_leaves(delta)
+}
+
+fn has_no_own_leaves(delta: &Delta) -> bool {
     let mut any = false;
     own_leaves(delta, &mut |_| any = true);
-    role == Role::Child && !any
+    !any
 }

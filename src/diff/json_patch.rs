@@ -47,7 +47,9 @@ fn write(entity: &dyn AnyEntity, depth: usize) -> Result<Json, JsonPatchError> {
         return Err(JsonPatchError::TooDeep { limit: DEEPEST });
     };
     let mut slots: HashMap<EntityId, &dyn Slot, ahash::RandomState> = HashMap::default();
-    entity.slots(&mut |_, _, slot| drop(slots.insert(slot.id(), slot)));
+    entity.slots(&mut |_, _, slot| {
+        slots.insert(slot.id(), slot);
+    });
     let mut failed = None;
     let mut child = |id: EntityId| match slots.get(&id).map(|slot| write(slot.entity(), depth)) {
         Some(Ok(json)) => json,
@@ -89,6 +91,9 @@ struct Found<'a> {
 /// named is off by then; then what comes is put in, from the start to the end; then values are changed in place.
 pub(crate) fn json_patch(before: &Arc<dyn AnyCell>, after: &Arc<dyn AnyCell>) -> Result<Json, JsonPatchError> {
     let (before, after) = (Whole(before), Whole(after));
+    if before.id() != after.id() {
+        return Ok(json!([{"op": "replace", "path": "", "value": deep_json(after.entity())?}]));
+    }
     let mut walk = Walk::new(Descend::Everything);
     walk.keep_trail();
     walk.compare(&before, &after);
@@ -114,9 +119,9 @@ impl<'a> Found<'a> {
                 self.out.extend(from.map(|spot| (after.id(), spot)));
                 self.into.extend(to.map(|spot| (after, spot)));
             }
-            Difference::Reordered { slot, owner, field, from, to } => {
-                self.out.push((slot.id(), Spot { owner, field, key: Key::Index(from) }));
-                self.into.push((slot, Spot { owner, field, key: Key::Index(to) }));
+            Difference::Reordered { slot, owner, field, list, from, to } => {
+                self.out.push((slot.id(), Spot { owner, field, key: list.clone().then(Key::Index(from)) }));
+                self.into.push((slot, Spot { owner, field, key: list.then(Key::Index(to)) }));
             }
             Difference::Equal { .. } => {}
         }

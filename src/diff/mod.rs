@@ -9,7 +9,7 @@ pub(crate) use changes::{Recorder, changes_of, subject};
 pub use json_patch::JsonPatchError;
 pub(crate) use json_patch::{deep_json, json_patch};
 pub use walk::RepeatedError;
-pub(crate) use walk::{Descend, Difference, Spot, Walk, Whole};
+pub(crate) use walk::{Descend, Difference, Spot, Standing, Walk, Whole};
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub fn diff_each<T: Entity>(
     walk.run(&mut |difference| {
         let mut flow = ControlFlow::Continue(());
         changes_of(difference, &mut |change| {
-            if flow.is_continue() {
+            if flow.is_continue() && !change.only_owns() {
                 flow = visit(change);
             }
         });

@@ -37,7 +37,7 @@ pub(crate) enum Difference<'a> {
     /// It is of another type now.
     Retyped { before: &'a dyn AnyEntity, after: &'a dyn Slot },
     /// It was copied to be written, and nothing in it or below it differs.
-    Equal { before: &'a dyn Slot, after: &'a dyn AnyEntity },
+    Equal { before: &'a dyn Slot },
     /// It stands where nothing of its identity stood anywhere; so do those that it owns, but for the moved.
     Added { slot: &'a dyn Slot, spot: Option<Spot<'a>> },
     /// It stands nowhere any more; nor do those that it owned, but for the moved.
@@ -45,7 +45,7 @@ pub(crate) enum Difference<'a> {
     /// It stands elsewhere.
     Moved { before: &'a dyn Slot, after: &'a dyn Slot, from: Option<Spot<'a>>, to: Option<Spot<'a>> },
     /// It stands elsewhere in the same list; the fewest that explain the new order.
-    Reordered { slot: &'a dyn Slot, owner: &'a dyn AnyEntity, field: u16, from: usize, to: usize },
+    Reordered { slot: &'a dyn Slot, owner: &'a dyn AnyEntity, field: u16, list: Key, from: usize, to: usize },
 }
 
 /// One entity at two places.
@@ -105,7 +105,8 @@ pub(crate) enum Descend {
     OwnStateOnly,
 }
 
-type Standing<'a> = (&'a dyn Slot, Option<Spot<'a>>);
+/// An entity where it stands; `None` for a root.
+pub(crate) type Standing<'a> = (&'a dyn Slot, Option<Spot<'a>>);
 
 /// The owners of an entity that was compared, before and after; none for a root.
 pub(crate) type Owners<'a> = (Option<&'a dyn AnyEntity>, Option<&'a dyn AnyEntity>);
@@ -120,11 +121,13 @@ pub(crate) struct Walk<'a> {
     /// The owners of everything that was compared, if somebody wants to know the way to it.
     trail: Option<HashMap<EntityId, Owners<'a>, ahash::RandomState>>,
     /// What moved: neither new nor gone, though it stands in an owner that is. Most walks find nothing that did.
-    moved: Option<Box<HashSet<EntityId, ahash::RandomState>>>,
+    moved: Option<HashSet<EntityId, ahash::RandomState>>,
     stopped: bool,
     /// In the order they were met, so that what is told has a stable order.
     added: Vec<Standing<'a>>,
     removed: Vec<Standing<'a>>,
+    /// Moves that no comparison finds.
+    expected: Vec<(Option<Standing<'a>>, Option<Standing<'a>>)>,
 }
 
 impl<'a> Walk<'a> {
@@ -137,6 +140,7 @@ impl<'a> Walk<'a> {
             stopped: false,
             added: Vec::new(),
             removed: Vec::new(),
+            expected: Vec::new(),
         }
     }
 
@@ -145,9 +149,14 @@ impl<'a> Walk<'a> {
         self.trail = Some(HashMap::default());
     }
 
-    /// Compares two states of one entity.
+    /// Compares two states of one entity; of two entities, the one went and the other came.
     pub(crate) fn compare(&mut self, before: &'a dyn Slot, after: &'a dyn Slot) {
-        self.pairs.push((before, after));
+        if before.id() == after.id() {
+            self.pairs.push((before, after));
+        } else {
+            self.remove_root(before);
+            self.add_root(after);
+        }
     }
 
     /// Takes an entity that stands as a root now.
@@ -160,10 +169,19 @@ impl<'a> Walk<'a> {
         self.removed.push((slot, None));
     }
 
+    /// Takes where an entity stood or stands, if that is in an owner that is not compared.
+    pub(crate) fn expect_move(&mut self, from: Option<Standing<'a>>, to: Option<Standing<'a>>) {
+        self.expected.push((from, to));
+    }
+
     /// Tells every difference: first those of own states, from the top, then what moved, was removed and was added.
     /// Whoever is told may break; then nothing more is told.
     pub(crate) fn run(&mut self, tell: &mut Tell<'_, 'a>) -> Result<(), RepeatedError> {
         self.drain_pairs(tell);
+        for (from, to) in std::mem::take(&mut self.expected) {
+            self.removed.extend(from);
+            self.added.extend(to);
+        }
         if self.added.is_empty() || self.removed.is_empty() {
             self.check_repeats()?;
         } else {
@@ -205,7 +223,7 @@ impl<'a> Walk<'a> {
             match old.compare(new, &mut self.pairs) {
                 Comparison::Same => {
                     if self.pairs.len() == first_child && before.address() != 0 {
-                        self.tell(tell, Difference::Equal { before, after: new });
+                        self.tell(tell, Difference::Equal { before });
                     }
                 }
                 Comparison::Fields(fields) => {
@@ -245,8 +263,8 @@ impl<'a> Walk<'a> {
                 from: Some(Spot { owner: old, field, key: from }),
                 to: Some(Spot { owner: new, field, key: to }),
             }),
-            ChildChange::Reordered { from, to, slot } => {
-                tell(Difference::Reordered { slot, owner: new, field, from, to });
+            ChildChange::Reordered { list, from, to, slot } => {
+                tell(Difference::Reordered { slot, owner: new, field, list, from, to });
             }
         });
         self.stopped = stopped;
@@ -303,7 +321,9 @@ impl<'a> Walk<'a> {
         }
         let stays = match (&from, &to) {
             (Some(from), Some(to)) => {
-                from.owner.entity_id() == to.owner.entity_id() && from.field == to.field && from.key == to.key
+                // By its name: where the owner is of another type now, the same position may be another field.
+                let name = |spot: &Spot<'_>| spot.owner.meta_of().fields[usize::from(spot.field)].name;
+                from.owner.entity_id() == to.owner.entity_id() && name(from) == name(to) && from.key == to.key
             }
             (None, None) => true,
             _ => false,

@@ -189,7 +189,7 @@ scalar!(
     "null",
     |_this| Value::Null,
     |value| matches!(value, Value::Null).then_some(()),
-    |_before, _after| { true }
+    |_before, _after| true
 );
 
 /// The float nearest to a number of another kind, where nothing is lost.

@@ -64,9 +64,24 @@ impl Key {
         match (self, inner) {
             (Key::Whole, inner) => inner,
             (outer, Key::Whole) => outer,
-            (outer, Key::Path(steps)) => Key::Path(std::iter::once(outer).chain(steps).collect()),
-            (outer, inner) => Key::Path(Box::new([outer, inner])),
+            (outer, inner) => Key::Path(outer.steps().iter().chain(inner.steps()).cloned().collect()),
         }
+    }
+
+    /// The list in which the last step is a position.
+    #[must_use]
+    pub fn list(&self) -> Key {
+        match self.steps() {
+            [] | [_] => Key::Whole,
+            [outer, _] => outer.clone(),
+            [outer @ .., _] => Key::Path(outer.into()),
+        }
+    }
+
+    /// Another position of the same list.
+    #[must_use]
+    pub fn beside(&self, index: usize) -> Key {
+        self.list().then(Key::Index(index))
     }
 
     /// The steps, from the outside in; none for [`Key::Whole`].
@@ -126,6 +141,8 @@ pub enum ChildChange<'a> {
     },
     /// In the same list, at another place among those that stayed; as few as possible are told so.
     Reordered {
+        /// The list within the field; [`Key::Whole`] if the field is it.
+        list: Key,
         /// Its position before.
         from: usize,
         /// Its position after.
@@ -134,6 +151,9 @@ pub enum ChildChange<'a> {
         slot: &'a dyn Slot,
     },
 }
+
+/// A list that kept items: one place in it, and where each of them stood and stands.
+type List<'a> = (Key, Vec<(usize, usize, &'a dyn Slot)>);
 
 type Places<'a> = Vec<(Key, &'a dyn Slot)>;
 
@@ -166,7 +186,7 @@ fn pair_middle<'a>(before: Places<'a>, after: Places<'a>, visit: &mut dyn FnMut(
         before.iter().enumerate().map(|(at, (_, slot))| (slot.id(), at)).collect();
     let mut before: Vec<Option<(Key, &'a dyn Slot)>> = before.into_iter().map(Some).collect();
     // One group for each list, since items are ordered within their own.
-    let mut lists: Vec<(Key, Vec<(usize, usize, &'a dyn Slot)>)> = Vec::new();
+    let mut lists: Vec<List<'a>> = Vec::new();
     for (key, slot) in after {
         let Some((old_key, old_slot)) = old.remove(&slot.id()).and_then(|at| before[at].take()) else {
             visit(ChildChange::Added(key, slot));
@@ -189,11 +209,11 @@ fn pair_middle<'a>(before: Places<'a>, after: Places<'a>, visit: &mut dyn FnMut(
     for (key, slot) in before.into_iter().flatten() {
         visit(ChildChange::Removed(key, slot));
     }
-    for (_, items) in lists {
+    for (list, items) in lists {
         let stays = fewest_moves(&items.iter().map(|(from, _, _)| (*from, 1)).collect::<Vec<_>>());
         for ((from, to, slot), stays) in items.into_iter().zip(stays) {
             if !stays {
-                visit(ChildChange::Reordered { from, to, slot });
+                visit(ChildChange::Reordered { list: list.list(), from, to, slot });
             }
         }
     }

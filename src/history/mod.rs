@@ -5,6 +5,7 @@ mod commit;
 mod error;
 mod prepare;
 mod read;
+mod tree;
 mod types;
 mod view;
 
@@ -12,9 +13,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, RwLock};
 
 pub use error::{CommitError, ReadError, TypeError};
+pub use tree::{Edge, TreeAt};
 pub use view::{FieldVersion, Version, VersionKind, Versions};
 
 pub(crate) use commit::{Committed, Info};
+pub use prepare::Gathered;
 pub(crate) use prepare::{Expected as ExpectedHead, Input, Prepared, Proposal};
 pub(crate) use types::Types;
 

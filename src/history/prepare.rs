@@ -40,6 +40,29 @@ pub(crate) struct Proposal {
     pub(crate) expected: SmallVec<[Expected; 2]>,
 }
 
+/// What a run's parameters come to.
+#[derive(Default)]
+pub struct Gathered {
+    inputs: SmallVec<[Input; 2]>,
+    expected: SmallVec<[Expected; 2]>,
+}
+
+impl Gathered {
+    pub(crate) fn input(&mut self, input: Input) {
+        self.inputs.push(input);
+    }
+
+    pub(crate) fn expect(&mut self, expected: Expected) {
+        self.expected.push(expected);
+    }
+}
+
+impl Proposal {
+    pub(crate) fn of(gathered: Gathered, created: Vec<Arc<dyn AnyCell>>) -> Self {
+        Self { inputs: gathered.inputs, created, removed: Vec::new(), expected: gathered.expected }
+    }
+}
+
 /// What is ready to be appended.
 pub(crate) struct Prepared {
     pub(crate) batch: Batch,
@@ -172,7 +195,7 @@ impl<'a> Found<'a> {
             }
             Difference::Removed { slot, .. } => Found::Removed(slot.id()),
             Difference::Added { slot, spot } => Found::Added { slot, spot },
-            Difference::Equal { before, .. } => Found::Equal { before },
+            Difference::Equal { before } => Found::Equal { before },
             // Its owner's list differs, and says so.
             Difference::Reordered { .. } => return None,
         })
@@ -190,7 +213,7 @@ struct Writes<'s, 'w, 'a> {
     /// The entities of the list, in its order.
     ids: SmallVec<[EntityId; FEW]>,
     /// Where in the list an entity stands, once there are more than a few.
-    index: Option<Box<HashMap<EntityId, usize, ahash::RandomState>>>,
+    index: Option<HashMap<EntityId, usize, ahash::RandomState>>,
     /// Whether an entity held by value was settled, so that its holder's value is not what is kept.
     inline_settled: bool,
 }
@@ -240,7 +263,7 @@ impl<'a> Writes<'_, '_, 'a> {
         if self.ids.len() > FEW {
             match &mut self.index {
                 Some(index) => drop(index.insert(id, last)),
-                none => *none = Some(Box::new(self.ids.iter().enumerate().map(|(index, id)| (*id, index)).collect())),
+                none => *none = Some(self.ids.iter().enumerate().map(|(index, id)| (*id, index)).collect()),
             }
         }
         last
@@ -449,11 +472,9 @@ impl<'a> Writes<'_, '_, 'a> {
     fn adopt(&mut self, index: usize, child: &Arc<dyn AnyCell>) {
         let write = &mut self.list[index];
         match (&mut write.payload, &mut write.built) {
-            (Some(Payload::Record(record)), built) => {
-                if let Some(cell) = built {
-                    adopt_into(cell, child);
-                    *record = Arc::new(cell.entity().record());
-                }
+            (Some(Payload::Record(record)), Some(cell)) => {
+                adopt_into(cell, child);
+                *record = Arc::new(cell.entity().record());
             }
             (Some(Payload::Cell(cell)), _) => adopt_into(cell, child),
             _ => {}
@@ -491,9 +512,8 @@ impl Store {
             return "the root of a tree".to_owned();
         };
         let owner = self.lineages.get(edge.owner);
-        let meta = owner.row.meta;
-        let field = meta.fields.get(usize::from(edge.field)).map_or("", |field| field.name);
-        format!("{} {} {field}", meta.name, owner.id)
+        let field = self.field_name(edge.owner, edge.field, LATEST);
+        format!("{} {} {field}", owner.row.meta.name, owner.id)
     }
 
     /// The references of an entity's last own state.

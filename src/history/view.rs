@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::{History, ReadError};
-use crate::diff::{Changes, Descend, Difference, Recorder, Subject, Walk, Whole, subject};
+use crate::diff::{Changes, Descend, Difference, Recorder, Spot, Standing, Subject, Walk, Whole, subject};
 use crate::entity::AnyCell;
 use crate::id::EntityId;
 use crate::lineage::{Ix, Payload};
@@ -123,10 +123,7 @@ impl Version {
     /// changed places in it. Nothing for a carried version.
     #[must_use]
     pub fn changes(&self) -> Changes {
-        let mut recorder = Recorder::default();
-        let all = self.history.changes(self.position).unwrap_or_default();
-        all.into_iter().filter(|change| change.is_about(self.entity)).for_each(|change| recorder.push(change));
-        recorder.finish()
+        self.history.changes(self.position).unwrap_or_default().about(self.entity)
     }
 
     /// The version as JSON:
@@ -226,8 +223,22 @@ impl fmt::Debug for Versions {
 
 /// One entity's own state before and after a commit.
 struct Step {
+    ix: Ix,
     before: Option<Arc<dyn AnyCell>>,
     after: Option<Arc<dyn AnyCell>>,
+}
+
+/// An owned entity, by the state of its owner.
+struct Place {
+    owner: Arc<dyn AnyCell>,
+    entity: EntityId,
+}
+
+impl Place {
+    fn standing(&self) -> Option<Standing<'_>> {
+        let owner = self.owner.entity();
+        owner.find(self.entity).map(|(field, key, slot)| (slot, Some(Spot { owner, field, key })))
+    }
 }
 
 impl History {
@@ -244,27 +255,29 @@ impl History {
             entry.made.iter().filter_map(|(ix, index)| self.step(Ix(*ix), u64::from(*index) + 1)).collect();
         let wholes: Vec<(Option<Whole<'_>>, Option<Whole<'_>>)> =
             steps.iter().map(|step| (step.before.as_ref().map(Whole), step.after.as_ref().map(Whole))).collect();
-        // Entities that are new or gone and owned are told of by their owners; those that are not, here.
         let mut walk = Walk::new(Descend::OwnStateOnly);
-        for ((before, after), (ix, _)) in wholes.iter().zip(self.own_versions(entry)).rev() {
-            match (before, after) {
-                (Some(before), Some(after)) => walk.compare(before, after),
-                _ => drop(ix),
+        for (before, after) in wholes.iter().rev() {
+            // Entities that are new or gone and owned are told of by their owners.
+            if let (Some(before), Some(after)) = (before, after) {
+                walk.compare(before, after);
             }
         }
-        for ((before, after), (ix, _)) in wholes.iter().zip(self.own_versions(entry)) {
-            let owner_before = self.store.lineages.owner(ix, Position(position.0 - 1));
-            let owner_after = self.store.lineages.owner(ix, position);
-            let was_there = before.is_some();
+        let hidden = self.hidden_moves(&steps, position);
+        for (from, to) in &hidden {
+            walk.expect_move(from.as_ref().and_then(Place::standing), to.as_ref().and_then(Place::standing));
+        }
+        for (step, (before, after)) in steps.iter().zip(&wholes) {
+            let was_root = self.store.lineages.owner(step.ix, Position(position.0 - 1)).is_none();
+            let is_root = self.store.lineages.owner(step.ix, position).is_none();
             if let Some(after) = after
-                && owner_after.is_none()
-                && (!was_there || owner_before.is_some())
+                && is_root
+                && (before.is_none() || !was_root)
             {
                 walk.add_root(after);
             }
             if let Some(before) = before
-                && owner_before.is_none()
-                && (after.is_none() || owner_after.is_some())
+                && was_root
+                && (after.is_none() || !is_root)
             {
                 walk.remove_root(before);
             }
@@ -272,24 +285,28 @@ impl History {
         let mut recorder = Recorder::default();
         walk.run(&mut |difference: Difference<'_>| recorder.record(difference))
             .expect("a commit holds no entity twice");
-        Ok(recorder.finish())
+        let mut changes = recorder.finish();
+        let (lineages, before) = (&self.store.lineages, Position(position.0 - 1));
+        changes.put_whole_states(|id| lineages.find(id).and_then(|ix| lineages.cell(ix, before).ok()));
+        Ok(changes)
     }
 
-    /// The versions of a commit that are not merely carried, in the order of its batch.
-    fn own_versions<'e>(
-        &'e self,
-        entry: &'e Entry,
-    ) -> impl DoubleEndedIterator<Item = (Ix, u64)> + ExactSizeIterator + 'e {
-        let own: Vec<(Ix, u64)> = entry
-            .made
+    /// Where the moved entities of a commit stood in what it removed, and stand in what it added: their owners are not
+    /// compared, so that nobody tells of it.
+    fn hidden_moves(&self, steps: &[Step], position: Position) -> Vec<(Option<Place>, Option<Place>)> {
+        let lineages = &self.store.lineages;
+        let (before, after) = (Position(position.0 - 1), position);
+        let hidden = |ix: Ix, here: Position, there: Position| {
+            let owner = lineages.owner(ix, here)?.owner;
+            lineages.alive(owner, there).is_err().then_some(())?;
+            Some(Place { owner: lineages.cell(owner, here).ok()?, entity: lineages.get(ix).id })
+        };
+        steps
             .iter()
-            .map(|(ix, index)| (Ix(*ix), u64::from(*index) + 1))
-            .filter(|(ix, revision)| {
-                let version = self.store.lineages.version(*ix, Revision(*revision));
-                !matches!(version, None | Some((_, Payload::Carried { .. })))
-            })
-            .collect();
-        own.into_iter()
+            .filter(|step| step.before.is_some() && step.after.is_some())
+            .map(|step| (hidden(step.ix, before, after), hidden(step.ix, after, before)))
+            .filter(|(from, to)| from.is_some() || to.is_some())
+            .collect()
     }
 
     /// The versions that a commit made: those of what changed, then those of the owners that were carried along.
@@ -312,8 +329,9 @@ impl History {
             Payload::Cell(cell) => Some(cell),
             Payload::Record(_) => store.lineages.cell(ix, position).ok(),
         };
-        let there_before = store.lineages.alive(ix, Position(position.0 - 1)).is_ok();
+        let earlier = Position(position.0 - 1);
+        let there_before = store.lineages.alive(ix, earlier).is_ok();
         let before = if there_before { store.own_state(ix, Revision(revision - 1)) } else { None };
-        Some(Step { before, after })
+        Some(Step { ix, before, after })
     }
 }

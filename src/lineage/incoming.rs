@@ -1,7 +1,6 @@
 //! Who refers to whom, over time: the incoming edges of references.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher;
 use std::sync::{PoisonError, RwLock};
 
 use super::Ix;
@@ -48,17 +47,16 @@ type Shard = RwLock<HashMap<EntityId, Edges, ahash::RandomState>>;
 
 /// The incoming references of all entities, also of those that do not exist.
 pub(super) struct Incoming {
-    hasher: ahash::RandomState,
     shards: Box<[Shard]>,
 }
 
 impl Incoming {
     pub(super) fn new() -> Self {
-        Self { hasher: ahash::RandomState::new(), shards: (0..SHARDS).map(|_| RwLock::default()).collect() }
+        Self { shards: (0..SHARDS).map(|_| RwLock::default()).collect() }
     }
 
     fn shard(&self, id: EntityId) -> &Shard {
-        &self.shards[(self.hasher.hash_one(id) >> 60) as usize % SHARDS]
+        &self.shards[usize::from(id.as_bytes()[15]) % SHARDS]
     }
 
     pub(super) fn change(&self, from: Ix, change: ReferenceChange, at: Position) {

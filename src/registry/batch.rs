@@ -55,6 +55,7 @@ impl<'r> Batch<'r> {
 
     /// Adds an entity with all that it owns, as the root of a tree. One that was removed returns and continues its
     /// revisions.
+    #[allow(clippy::should_implement_trait)] // It adds to the registry, and takes no other batch.
     pub fn add<T: Entity>(mut self, entity: T) -> Self {
         self.proposal.created.push(Arc::new(Cell::new(entity)));
         self

@@ -11,7 +11,7 @@ use super::kinds::{Access, Output, OutputKind, Param, ParamKind};
 use super::load::{Arg, Loading, Used};
 use super::outcome::Outcome;
 use super::table::Registered;
-use crate::history::{ExpectedHead, Input, Store};
+use crate::history::Gathered;
 use crate::log::Argument;
 
 /// A parameter of a callable.
@@ -46,7 +46,7 @@ pub trait Signature {
     /// Tells the entities.
     fn used(slots: &Self::Slots, visit: &mut dyn FnMut(Used));
     /// Gives the entities back after the run.
-    fn collect(slots: Self::Slots, inputs: &mut SmallVec<[Input; 2]>, expected: &mut SmallVec<[ExpectedHead; 2]>);
+    fn collect(slots: Self::Slots, into: &mut Gathered);
 }
 
 /// A function or closure that a registry can run.
@@ -85,7 +85,7 @@ pub trait Arguments<S: Signature> {
     /// One does not fit.
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<S::Slots, (usize, ArgumentError)>;
     /// Tells them what their entities became.
-    fn refresh(&mut self, store: &Store);
+    fn refresh(&mut self, loading: &Loading<'_>);
 }
 
 type SlotOf<P> = <<P as Param>::Kind as ParamKind<P>>::Slot;
@@ -93,7 +93,7 @@ type ItemOf<'s, P> = <<P as Param>::Kind as ParamKind<P>>::Item<'s>;
 type KindOf<P> = <P as Param>::Kind;
 
 macro_rules! arities {
-    ($($count:literal: $($param:ident $arg:ident $index:tt),*;)*) => {$(
+    ($($count:literal: $($param:ident $arg:ident $name:ident $index:tt),*;)*) => {$(
         impl<$($param: Param),*> Signature for fn($($param),*)
         where
             $(KindOf<$param>: ParamKind<$param>,)*
@@ -121,13 +121,9 @@ macro_rules! arities {
                 let _ = (slots, &visit);
                 $(KindOf::<$param>::used(&slots.$index, visit);)*
             }
-            fn collect(
-                slots: Self::Slots,
-                inputs: &mut SmallVec<[Input; 2]>,
-                expected: &mut SmallVec<[ExpectedHead; 2]>,
-            ) {
-                let _ = (&slots, &inputs, &expected);
-                $(KindOf::<$param>::collect(slots.$index, inputs, expected);)*
+            fn collect(slots: Self::Slots, into: &mut Gathered) {
+                let _ = (&slots, &into);
+                $(KindOf::<$param>::collect(slots.$index, into);)*
             }
         }
 
@@ -144,8 +140,8 @@ macro_rules! arities {
             fn invoke(&self, slots: &mut ($(SlotOf<$param>,)*)) -> Out {
                 // Through a bound of its own: `self` fits the items of `slots` by the higher-ranked one alone.
                 #[allow(clippy::too_many_arguments)]
-                fn through<$($param,)* Out>(function: impl Fn($($param),*) -> Out, $($arg: $param),*) -> Out {
-                    function($($arg),*)
+                fn through<$($param,)* Out>(function: impl Fn($($param),*) -> Out, $($name: $param),*) -> Out {
+                    function($($name),*)
                 }
                 let _ = &slots;
                 through(self, $(KindOf::<$param>::item(&mut slots.$index)),*)
@@ -163,9 +159,9 @@ macro_rules! arities {
                 let _ = &loading;
                 Ok(($(self.$index.load(loading).map_err(|error| ($index, error))?,)*))
             }
-            fn refresh(&mut self, store: &Store) {
-                let _ = store;
-                $(self.$index.refresh(store);)*
+            fn refresh(&mut self, loading: &Loading<'_>) {
+                let _ = loading;
+                $(self.$index.refresh(loading);)*
             }
         }
     )*};
@@ -173,12 +169,12 @@ macro_rules! arities {
 
 arities! {
     0: ;
-    1: P0 A0 0;
-    2: P0 A0 0, P1 A1 1;
-    3: P0 A0 0, P1 A1 1, P2 A2 2;
-    4: P0 A0 0, P1 A1 1, P2 A2 2, P3 A3 3;
-    5: P0 A0 0, P1 A1 1, P2 A2 2, P3 A3 3, P4 A4 4;
-    6: P0 A0 0, P1 A1 1, P2 A2 2, P3 A3 3, P4 A4 4, P5 A5 5;
+    1: P0 A0 a0 0;
+    2: P0 A0 a0 0, P1 A1 a1 1;
+    3: P0 A0 a0 0, P1 A1 a1 1, P2 A2 a2 2;
+    4: P0 A0 a0 0, P1 A1 a1 1, P2 A2 a2 2, P3 A3 a3 3;
+    5: P0 A0 a0 0, P1 A1 a1 1, P2 A2 a2 2, P3 A3 a3 3, P4 A4 a4 4;
+    6: P0 A0 a0 0, P1 A1 a1 1, P2 A2 a2 2, P3 A3 a3 3, P4 A4 a4 4, P5 A5 a5 5;
 }
 
 /// A callable without its types.

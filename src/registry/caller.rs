@@ -19,7 +19,7 @@ use super::table::Registered;
 use super::{Access, Registry};
 use crate::children::LoadFailure;
 use crate::entity::EncodeFailure;
-use crate::history::{CommitError, Committed, History, Info, Prepared, Proposal};
+use crate::history::{CommitError, Committed, Gathered, History, Info, Prepared, Proposal};
 use crate::id::with_ids;
 use crate::log::{Run, RunEnd, Said};
 use crate::when::{LATEST, Timestamp};
@@ -36,7 +36,7 @@ pub struct Caller<'r> {
 }
 
 /// What a value of a callable's output is to its caller.
-type ValueOf<O> = <<O as Output>::Kind as OutputKind<O>>::Value;
+pub type ValueOf<O> = <<O as Output>::Kind as OutputKind<O>>::Value;
 
 impl<'r> Caller<'r> {
     pub(super) fn new(registry: &'r Registry) -> Self {
@@ -112,7 +112,7 @@ impl<'r> Caller<'r> {
             let slots =
                 arguments.load(&mut loading).map_err(|(index, error)| registered.argument_error(index, error))?;
             let outcome = self.run(&function, registered, slots)?;
-            arguments.refresh(&self.registry.inner.store);
+            arguments.refresh(&loading);
             Ok(outcome)
         };
         match self.registry.inner.table.with_type(TypeId::of::<F>(), run) {
@@ -178,8 +178,8 @@ impl<'r> Caller<'r> {
             Err(payload) => return Err(self.unwound(run, payload)),
         };
         self.observe(|| Observation::DidRun { callable: Arc::clone(registered.name()), duration });
-        let mut proposal = Proposal::default();
-        let value = match <F::Output as Output>::Kind::unpack(returned, &mut proposal.created) {
+        let mut created = Vec::new();
+        let value = match <F::Output as Output>::Kind::unpack(returned, &mut created) {
             Ok(value) => value,
             Err(source) => {
                 self.record_end(run, RunEnd::Failed(source.to_string()));
@@ -187,7 +187,9 @@ impl<'r> Caller<'r> {
             }
         };
         let prepared = if plan.strategy.writes() {
-            F::Signature::collect(slots, &mut proposal.inputs, &mut proposal.expected);
+            let mut gathered = Gathered::default();
+            F::Signature::collect(slots, &mut gathered);
+            let mut proposal = Proposal::of(gathered, created);
             match catch_unwind(AssertUnwindSafe(|| self.registry.inner.store.prepare(&mut proposal))) {
                 Ok(Ok(prepared)) => prepared,
                 Ok(Err(source)) => return Err(self.refused(run, source)),

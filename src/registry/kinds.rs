@@ -4,12 +4,11 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
-use smallvec::SmallVec;
 
 use super::error::ArgumentError;
 use super::load::{Loading, Used};
 use crate::entity::{AnyCell, Cell, Entity, Field, NoSource, TypeRow, downcast};
-use crate::history::{ExpectedHead, Input};
+use crate::history::{ExpectedHead, Gathered, Input};
 use crate::id::Id;
 use crate::lineage::Ix;
 use crate::log::Argument;
@@ -63,7 +62,7 @@ pub trait ParamKind<P> {
     /// Tells the entities that it holds.
     fn used(slot: &Self::Slot, visit: &mut dyn FnMut(Used));
     /// Gives the entities back after the run.
-    fn collect(slot: Self::Slot, inputs: &mut SmallVec<[Input; 2]>, expected: &mut SmallVec<[ExpectedHead; 2]>);
+    fn collect(slot: Self::Slot, into: &mut Gathered);
 }
 
 /// An entity as a callable is given it.
@@ -113,7 +112,7 @@ impl<T: Entity> Param for &T {
     type ListKind = ReadListParam;
 }
 
-impl<'x, T: Entity> ParamKind<&'x T> for ReadParam {
+impl<T: Entity> ParamKind<&T> for ReadParam {
     type Slot = Loaded<T>;
     type Item<'s> = &'s T;
     const ACCESS: Access = Access::Reads;
@@ -133,8 +132,8 @@ impl<'x, T: Entity> ParamKind<&'x T> for ReadParam {
     fn used(slot: &Loaded<T>, visit: &mut dyn FnMut(Used)) {
         visit(Used { ix: slot.ix, access: Access::Reads });
     }
-    fn collect(slot: Loaded<T>, _: &mut SmallVec<[Input; 2]>, expected: &mut SmallVec<[ExpectedHead; 2]>) {
-        expected.push(slot.expected());
+    fn collect(slot: Loaded<T>, into: &mut Gathered) {
+        into.expect(slot.expected());
     }
 }
 
@@ -146,7 +145,7 @@ impl<T: Entity> Param for &mut T {
     type ListKind = EditListParam;
 }
 
-impl<'x, T: Entity> ParamKind<&'x mut T> for EditParam {
+impl<T: Entity> ParamKind<&mut T> for EditParam {
     type Slot = Editing<T>;
     type Item<'s> = &'s mut T;
     const ACCESS: Access = Access::Edits;
@@ -166,9 +165,9 @@ impl<'x, T: Entity> ParamKind<&'x mut T> for EditParam {
     fn used(slot: &Editing<T>, visit: &mut dyn FnMut(Used)) {
         visit(slot.used(Access::Edits));
     }
-    fn collect(slot: Editing<T>, inputs: &mut SmallVec<[Input; 2]>, expected: &mut SmallVec<[ExpectedHead; 2]>) {
-        expected.push(slot.loaded.expected());
-        inputs.push(Input { ix: slot.loaded.ix, before: slot.loaded.before, after: slot.after });
+    fn collect(slot: Editing<T>, into: &mut Gathered) {
+        into.expect(slot.loaded.expected());
+        into.input(Input { ix: slot.loaded.ix, before: slot.loaded.before, after: slot.after });
     }
 }
 
@@ -199,12 +198,8 @@ macro_rules! entity_lists {
             fn used(slot: &Self::Slot, visit: &mut dyn FnMut(Used)) {
                 slot.iter().for_each(|one| <$one as ParamKind<$ref>>::used(one, visit));
             }
-            fn collect(
-                slot: Self::Slot,
-                inputs: &mut SmallVec<[Input; 2]>,
-                expected: &mut SmallVec<[ExpectedHead; 2]>,
-            ) {
-                slot.into_iter().for_each(|one| <$one as ParamKind<$ref>>::collect(one, inputs, expected));
+            fn collect(slot: Self::Slot, into: &mut Gathered) {
+                slot.into_iter().for_each(|one| <$one as ParamKind<$ref>>::collect(one, into));
             }
         }
     )*};
@@ -242,7 +237,7 @@ impl<V: Field> ParamKind<V> for PlainParam {
         Argument::Value(slot.value.as_ref().map(Field::encode).unwrap_or_default())
     }
     fn used(_: &PlainSlot<V>, _: &mut dyn FnMut(Used)) {}
-    fn collect(_: PlainSlot<V>, _: &mut SmallVec<[Input; 2]>, _: &mut SmallVec<[ExpectedHead; 2]>) {}
+    fn collect(_: PlainSlot<V>, _: &mut Gathered) {}
 }
 
 /// A plain argument, until the callable takes it.

@@ -216,7 +216,7 @@ where
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<<P::Kind as ParamKind<P>>::Slot, ArgumentError>;
 
     /// Tells it what its entity became.
-    fn refresh(&mut self, _store: &Store) {}
+    fn refresh(&mut self, _loading: &Loading<'_>) {}
 }
 
 impl<T: Entity> Arg<&T> for Id<T> {
@@ -231,13 +231,13 @@ impl<T: Entity> Arg<&mut T> for Id<T> {
     }
 }
 
-impl<'x, T: Entity> Arg<Vec<&'x T>> for Vec<Id<T>> {
+impl<T: Entity> Arg<Vec<&T>> for Vec<Id<T>> {
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<Vec<Loaded<T>>, ArgumentError> {
         self.iter().map(|id| Ok(loading.entity(*id)?)).collect()
     }
 }
 
-impl<'x, T: Entity> Arg<Vec<&'x mut T>> for Vec<Id<T>> {
+impl<T: Entity> Arg<Vec<&mut T>> for Vec<Id<T>> {
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<Vec<Editing<T>>, ArgumentError> {
         self.iter().map(|id| Ok(Editing::of(loading.entity(*id)?))).collect()
     }
@@ -254,8 +254,8 @@ impl<T: Entity> Arg<&mut T> for &mut Held<T> {
         self.load_edits(loading)
     }
 
-    fn refresh(&mut self, store: &Store) {
-        Held::refresh(self, store);
+    fn refresh(&mut self, loading: &Loading<'_>) {
+        Held::refresh(self, loading.store);
     }
 }
 

@@ -22,7 +22,7 @@ use serde_json::Value as Json;
 
 pub use batch::{Batch, Expected};
 pub use callable::{Arguments, Callable, Parameter, Signature};
-pub use caller::Caller;
+pub use caller::{Caller, ValueOf};
 pub use error::{AddressError, ArgumentError, CallError, RegisterError};
 pub use held::{Held, Strays};
 pub use kinds::{Access, CreatedOutput, Failure, Output, OutputKind, Param, PlainOutput, PlainParam};
@@ -287,11 +287,7 @@ impl Registry {
     ///
     /// # Errors
     /// As there.
-    pub fn call<F, M, A>(
-        &self,
-        function: F,
-        arguments: A,
-    ) -> Result<Outcome<<<F::Output as Output>::Kind as OutputKind<F::Output>>::Value>, CallError>
+    pub fn call<F, M, A>(&self, function: F, arguments: A) -> Result<Outcome<ValueOf<F::Output>>, CallError>
     where
         F: Callable<M>,
         A: Arguments<F::Signature>,

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::kinds::{Output, Param, PlainOutput, PlainParam};
-use crate::digest::Digester;
+
 use crate::entity::{Field, Foreign, Handling, Pairs, Source};
 use crate::schema::{Layouter, Role};
 use crate::value::{DecodeError, Value};

@@ -106,7 +106,7 @@ fn diff_leaves<'a, I: Item>(old: &'a [Slot<I>], new: &'a [Slot<I>], visit: &mut 
     for (position, slot) in (begin..old_rest).zip(&old[begin..old_rest]) {
         visit(Difference::Removed(position, &slot.item));
     }
-    let mut paired = |before: usize, after: usize, visit: &mut dyn FnMut(Difference<'a, I>)| {
+    let paired = |before: usize, after: usize, visit: &mut dyn FnMut(Difference<'a, I>)| {
         let (old, new) = (&old[before].item, &new[after].item);
         if !is_equal(old, new) {
             visit(Difference::Touched { before: (before, old), after: (after, new) });

@@ -162,12 +162,6 @@ impl<I: Item> Sequence<I> {
         Some(root.item_mut(position))
     }
 
-    /// The item of this identity to be changed, as [`get_mut`](Self::get_mut); costs as [`position`](Self::position).
-    pub(crate) fn get_mut_by_id(&mut self, id: EntityId) -> Option<&mut I> {
-        let position = self.position(id)?;
-        self.get_mut(position)
-    }
-
     /// The items in order, from either end.
     pub(crate) fn iter(&self) -> Iter<'_, I> {
         Iter::new(self.root.as_ref())
