@@ -548,7 +548,7 @@ fn entities_come_go_and_move_in_every_container() {
         },
         "Book D1: moved from SHELF deep[0][\"d\"][0] to SHELF deep[1][\"e\"][0]",
     );
-    check_shelf(|shelf| shelf.two.swap(0, 1), "Book T1: moved 1 -> 0 in SHELF two");
+    check_shelf(|shelf| shelf.two.swap(0, 1), "Book T0: moved 0 -> 1 in SHELF two");
     check_shelf(
         |shelf| std::mem::swap(&mut *shelf.boxed, &mut shelf.pair.0),
         "Book P: moved from SHELF pair[0] to SHELF boxed\nBook X: moved from SHELF boxed to SHELF pair[0]",

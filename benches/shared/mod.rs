@@ -101,6 +101,13 @@ pub(crate) struct Atlas {
     pub(crate) maps: Children<GridMap>,
 }
 
+/// Two parents of many.
+#[derive(Entity, Clone, Debug, PartialEq)]
+pub(crate) struct Crowds {
+    pub(crate) id: Id<Self>,
+    pub(crate) crowds: Children<Crowd>,
+}
+
 /// An agent with some name and speed.
 pub(crate) fn agent(number: usize) -> Agent {
     Agent { id: Id::new(), name: format!("agent {number}"), speed: 1.0 + number as f64 }

@@ -147,6 +147,7 @@ impl<'a> Walk<'a> {
     /// Keeps the owners of everything that is compared.
     pub(crate) fn keep_trail(&mut self) {
         self.trail = Some(HashMap::default());
+        self.pairs = Pairs::every();
     }
 
     /// Compares two states of one entity; of two entities, the one went and the other came.

@@ -167,6 +167,32 @@ impl<T: Entity> AnyEntity for T {
     }
 }
 
+/// Whether the own states are the same; if not, `pairs` is as it was.
+pub(super) fn same_own<'a, T: Entity>(before: &'a T, after: &'a T, pairs: &mut Pairs<'a>) -> bool {
+    let known = pairs.len();
+    let mut same = SameOwn { pairs, same: true };
+    let same = before.visit_pair(after, &mut same) && same.same;
+    if !same {
+        pairs.truncate(known);
+    }
+    same
+}
+
+struct SameOwn<'p, 'a> {
+    pairs: &'p mut Pairs<'a>,
+    same: bool,
+}
+
+impl<'a> VisitPair<'a> for SameOwn<'_, 'a> {
+    #[inline]
+    fn field<W: Handling<F>, F: 'static>(&mut self, _: usize, before: &'a F, after: &'a F) {
+        self.same = self.same && W::same(before, after, self.pairs);
+    }
+    fn judged<W: Handling<F>, F: 'static>(&mut self, _: usize, before: &'a F, after: &'a F, same: fn(&F, &F) -> bool) {
+        self.same = self.same && same(before, after);
+    }
+}
+
 struct Compare<'p, 'a> {
     pairs: &'p mut Pairs<'a>,
     differ: FieldSet,

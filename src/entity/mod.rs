@@ -155,10 +155,11 @@ pub mod inline {
         super::cell::decode_cell::<T>(value, source).map(|cell| cell.value().clone())
     }
 
-    /// Whether both are the same entity, which is then to be compared itself.
+    /// Whether both are the same entity. If its own state differs it is to be compared itself; if not, those that it
+    /// holds by value have been looked through here, at the speed of a derived `==`.
     pub fn same<'a, T: Entity>(before: &'a T, after: &'a T, pairs: &mut Pairs<'a>) -> bool {
         let same = before.entity_id() == after.entity_id();
-        if same {
+        if same && (pairs.every || !erased::same_own(before, after, pairs)) {
             pairs.push((before, after));
         }
         same

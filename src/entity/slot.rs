@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use super::{AnyCell, AnyEntity, Entity};
@@ -42,7 +43,44 @@ impl<T: Entity> Slot for T {
 }
 
 /// Entities to compare, before and after, each with the same identity.
-pub type Pairs<'a> = Vec<(&'a dyn Slot, &'a dyn Slot)>;
+pub struct Pairs<'a> {
+    list: Vec<(&'a dyn Slot, &'a dyn Slot)>,
+    /// Whether every entity held by value is listed, not only those that differ.
+    pub(super) every: bool,
+}
+
+impl<'a> Pairs<'a> {
+    /// An empty list, that takes of the entities held by value those whose own state differs.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { list: Vec::new(), every: false }
+    }
+
+    /// An empty list, that takes every entity held by value: whoever wants to know the owners of each.
+    pub(crate) fn every() -> Self {
+        Self { list: Vec::new(), every: true }
+    }
+}
+
+impl Default for Pairs<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'a> Deref for Pairs<'a> {
+    type Target = Vec<(&'a dyn Slot, &'a dyn Slot)>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.list
+    }
+}
+
+impl DerefMut for Pairs<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.list
+    }
+}
 
 /// Where in a field an entity stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

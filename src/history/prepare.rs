@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::{CommitError, Store};
 use crate::diff::{Descend, Difference, RepeatedError, Spot, Walk, Whole};
-use crate::entity::{AnyCell, AnyEntity, Comparison, FieldSet, Part, Record, Slot, TypeRow};
+use crate::entity::{AnyCell, AnyEntity, Comparison, FieldSet, Pairs, Part, Record, Slot, TypeRow};
 use crate::id::EntityId;
 use crate::lineage::{Batch, Gone, Ix, OwnerChange, Payload, ReferenceChange, Target, Write, WriteTarget};
 use crate::schema::Role;
@@ -124,10 +124,12 @@ impl Store {
                 list: Vec::new(),
                 ids: SmallVec::new(),
                 index: None,
+                arrived: 0,
+                left: Vec::new(),
                 inline_settled: false,
             };
             writes.write_all(found)?;
-            (Batch { writes: writes.list }, writes.inline_settled)
+            (Batch { ended: writes.ended(), writes: writes.list }, writes.inline_settled)
         };
         if batch.writes.is_empty() {
             return Ok(None);
@@ -150,7 +152,7 @@ fn prepare_own(proposal: &mut Proposal) -> Option<Option<Prepared>> {
         return None;
     }
     let (old, new) = (before.entity(), after.entity());
-    let mut pairs = Vec::new();
+    let mut pairs = Pairs::new();
     let comparison = old.compare(new, &mut pairs);
     if !pairs.is_empty() {
         return None;
@@ -214,6 +216,10 @@ struct Writes<'s, 'w, 'a> {
     ids: SmallVec<[EntityId; FEW]>,
     /// Where in the list an entity stands, once there are more than a few.
     index: Option<HashMap<EntityId, usize, ahash::RandomState>>,
+    /// How many of the list, from its start, are entities that come.
+    arrived: usize,
+    /// What owned entities that come again when they went, and they themselves.
+    left: Vec<(EntityId, Ix)>,
     /// Whether an entity held by value was settled, so that its holder's value is not what is kept.
     inline_settled: bool,
 }
@@ -230,6 +236,7 @@ impl<'a> Writes<'_, '_, 'a> {
                 other => rest.push(other),
             }
         }
+        self.arrived = self.list.len();
         for found in rest {
             match found {
                 Found::Changed { before, after, fields } => self.change(before, after, fields),
@@ -319,7 +326,7 @@ impl<'a> Writes<'_, '_, 'a> {
 
     fn target(&self, id: EntityId) -> Target {
         match self.at(id) {
-            Some(index) if matches!(self.list[index].target, WriteTarget::New { .. }) => Target::New(index),
+            Some(index) if index < self.arrived => Target::New(index),
             _ => Target::Known(self.ix(id)),
         }
     }
@@ -382,7 +389,7 @@ impl<'a> Writes<'_, '_, 'a> {
 
     /// An entity that comes: for the first time, or again.
     fn arrive(
-        &self,
+        &mut self,
         entity: &dyn AnyEntity,
         row: &'static TypeRow,
         spot: Option<&Spot<'_>>,
@@ -405,11 +412,21 @@ impl<'a> Writes<'_, '_, 'a> {
             }
             Err(Gone::Removed { .. } | Gone::NotYet) => {}
         }
+        if let Some(last) = self.store.lineages.last(ix) {
+            last.entity().slots(&mut |_, _, slot| self.left.push((slot.id(), ix)));
+        }
         for (field, to) in self.store.last_references(ix) {
             references.push(ReferenceChange { field, to, opened: false });
         }
         entity.references(&mut |field, to| references.push(ReferenceChange { field, to, opened: true }));
         Ok((WriteTarget::Known(ix), references))
+    }
+
+    /// What ended with an owner that comes back without it: it must not come back with that one.
+    fn ended(&mut self) -> Vec<(Ix, Ix)> {
+        let left = std::mem::take(&mut self.left);
+        let stays_away = left.into_iter().filter(|(id, _)| self.at(*id).is_none());
+        stays_away.map(|(id, owner)| (self.ix(id), owner)).collect()
     }
 
     fn repeated(&self, id: EntityId, first: usize, second: Option<&Spot<'_>>) -> RepeatedError {

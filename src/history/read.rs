@@ -6,7 +6,7 @@ use super::view::{FieldVersion, Versions};
 use super::{History, ReadError, Store};
 use crate::diff::{Changes, diff_cells};
 use crate::digest::Digest;
-use crate::entity::{AnyCell, Entity, Field, FieldToken, TypeRow, downcast};
+use crate::entity::{AnyCell, Entity, Field, FieldToken, Pairs, TypeRow, downcast};
 use crate::id::{EntityId, Id};
 use crate::lineage::{Gone, Ix, Payload};
 use crate::log::Entry;
@@ -185,7 +185,7 @@ impl History {
             let Some(cell) = self.store.own_state(ix, revision) else { continue };
             let Some(entity) = cell.entity().as_any().downcast_ref::<T>() else { continue };
             let value = field.get(entity);
-            if found.last().is_none_or(|last| !last.value.same(value, &mut Vec::new())) {
+            if found.last().is_none_or(|last| !last.value.same(value, &mut Pairs::new())) {
                 let entry = self.store.log.get(position);
                 found.push(FieldVersion {
                     revision,

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use smallvec::{SmallVec, smallvec};
 
-use super::{Ix, Lineage, Lineages, OwnerEdge, Payload, ReferenceChange, State, Version};
+use super::{ENDED, Ix, Lineage, Lineages, OwnerEdge, Payload, ReferenceChange, State, Version};
 use crate::entity::{AnyCell, TypeRow};
 use crate::id::EntityId;
 use crate::when::Position;
@@ -46,6 +46,8 @@ pub(crate) enum WriteTarget {
 /// Everything that one commit writes. Owners that are merely carried along are found when it is appended.
 #[derive(Default)]
 pub(crate) struct Batch {
+    /// Entities that ended with an owner which comes back without them, and that owner.
+    pub(crate) ended: Vec<(Ix, Ix)>,
     pub(crate) writes: Vec<Write>,
 }
 
@@ -57,6 +59,12 @@ impl Lineages {
     /// Appends the batch at a position. The caller holds the writer's lock, has checked what it expects, and publishes
     /// the position when the log has its entry.
     pub(crate) fn append(&self, batch: Batch, at: Position) -> Made {
+        for (ix, owner) in batch.ended {
+            let mut state = self.get(ix).write();
+            if state.owner(at).is_some_and(|edge| edge.owner == owner && edge.field != ENDED) {
+                state.owners.push((at, Some(OwnerEdge { owner, field: ENDED })));
+            }
+        }
         let mut made = Made::new();
         let mut targets: SmallVec<[Ix; 8]> = SmallVec::with_capacity(batch.writes.len());
         for write in batch.writes {

@@ -50,6 +50,9 @@ pub(crate) struct Version {
     pub(crate) payload: Payload,
 }
 
+/// The field of an edge to an owner that was removed and came back without the entity, which so has ended for good.
+pub(crate) const ENDED: u16 = u16::MAX;
+
 /// The edge from an entity to its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OwnerEdge {
@@ -91,11 +94,15 @@ impl State {
     }
 
     fn owner(&self, at: Position) -> Option<OwnerEdge> {
+        self.owner_since(at).and_then(|(_, owner)| owner)
+    }
+
+    fn owner_since(&self, at: Position) -> Option<(Position, Option<OwnerEdge>)> {
         match self.owners.last() {
-            Some((since, owner)) if *since <= at => *owner,
+            Some((since, owner)) if *since <= at => Some((*since, *owner)),
             _ => {
                 let next = self.owners.partition_point(|(since, _)| *since <= at);
-                next.checked_sub(1).and_then(|index| self.owners[index].1)
+                next.checked_sub(1).map(|index| self.owners[index])
             }
         }
     }

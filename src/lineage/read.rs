@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Ix, Lineages, Payload, State};
+use super::{ENDED, Ix, Lineages, OwnerEdge, Payload, State, Version};
 use crate::entity::{AnyCell, AnyEntity, Record, Source};
 use crate::id::EntityId;
 use crate::schema::Meta;
@@ -63,7 +63,17 @@ impl Lineages {
                     revision: Revision(index as u64 + 1),
                 });
             }
-            climb = state.owner(at).map(|edge| edge.owner);
+            climb = match state.owner_since(at) {
+                Some((since, Some(OwnerEdge { field: ENDED, .. }))) => {
+                    drop(state);
+                    return Err(match self.alive(step, Position(since.0 - 1)) {
+                        Err(Gone::Removed { by, revision, .. }) => Gone::Removed { entity: lineage.id, by, revision },
+                        Ok(()) | Err(Gone::NotYet) => Gone::NotYet,
+                    });
+                }
+                Some((_, Some(edge))) => Some(edge.owner),
+                Some((_, None)) | None => None,
+            };
         }
         if at >= self.head() {
             lineage.alive_at.store(removals, Ordering::Relaxed);
@@ -77,6 +87,15 @@ impl Lineages {
             Some(cell) => Ok(cell),
             None => self.build(ix, at),
         }
+    }
+
+    /// The last state that an entity had, whether or not it is there now.
+    pub(crate) fn last(&self, ix: Ix) -> Option<Arc<dyn AnyCell>> {
+        let at = match self.get(ix).read().versions.last()? {
+            Version { position, payload: Payload::Removed { .. } } => Position(position.0 - 1),
+            version => version.position,
+        };
+        self.cell(ix, at).ok()
     }
 
     /// The newest own state not later than a version: what its own fields are, whatever it owns.

@@ -379,3 +379,31 @@ folder!(
         list.move_to(0, list.len() - 1);
     }
 );
+
+/// Makes the same tests for folders of all forms.
+macro_rules! for_all_folders {
+    ($($item:item)*) => {
+        mod plain {
+            #[allow(unused_imports, reason = "not every set of tests takes all")]
+            use super::{*, common::plain_folder::Folder as F};
+            $($item)*
+        }
+        mod shared {
+            #[allow(unused_imports, reason = "not every set of tests takes all")]
+            use super::{*, common::shared_folder::Folder as F};
+            $($item)*
+        }
+        mod mixed {
+            #[allow(unused_imports, reason = "not every set of tests takes all")]
+            use super::{*, common::mixed_folder::Folder as F};
+            $($item)*
+        }
+    };
+}
+#[allow(unused_imports, reason = "each test file takes what it needs")]
+pub(crate) use for_all_folders;
+
+/// How many cases a property test tries: more where somebody asks for them.
+pub(crate) fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
+}

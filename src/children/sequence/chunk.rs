@@ -26,7 +26,7 @@ use std::ops::Range;
 use crate::id::EntityId;
 
 /// The longest list that is one chunk, whatever its keys: copying so many items is cheaper than cutting them.
-pub(super) const FLAT: usize = 64;
+pub(super) const FLAT: usize = 24;
 /// How many keys before a peak are lighter.
 pub(super) const BEFORE: usize = 3;
 /// How many keys after a peak are lighter.

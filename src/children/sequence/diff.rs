@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use smallvec::{SmallVec, smallvec};
+
 use super::node::{Link, Part, Slot};
 use super::{Item, Sequence};
 use crate::digest::Digest;
@@ -52,9 +54,7 @@ pub(super) fn diff<'a, I: Item>(
     if before.is_same(after) {
         return;
     }
-    if let (Some(old), Some(new)) = (one_leaf(before), one_leaf(after))
-        && diff_leaves(old, new, visit)
-    {
+    if before.height == after.height && diff_narrow(before, after, visit) {
         return;
     }
     let mut blocks = Blocks(Vec::new());
@@ -84,37 +84,67 @@ pub(super) fn diff<'a, I: Item>(
     told.into_iter().for_each(|(_, difference)| visit(difference));
 }
 
-/// The slots of a short list.
-fn one_leaf<I: Item>(sequence: &Sequence<I>) -> Option<&[Slot<I>]> {
-    match &sequence.root {
-        None => Some(&[]),
-        Some(root) if sequence.height == 1 => Some(Slot::parts_of(&root.node)),
-        Some(_) => None,
+/// How many nodes a level may keep in the narrow search; more are left to the general one.
+const NARROW: usize = 16;
+
+/// Tells the difference if it lies in one place and is only items that came, or only items that went, or only items that
+/// were touched, which most are; says no otherwise, and tells nothing. Nothing is hashed.
+fn diff_narrow<'a, I: Item>(
+    before: &'a Sequence<I>,
+    after: &'a Sequence<I>,
+    visit: &mut dyn FnMut(Difference<'a, I>),
+) -> bool {
+    let (Some(old_root), Some(new_root)) = (&before.root, &after.root) else { return false };
+    let mut start = 0;
+    let mut old: SmallVec<[&'a Link<I>; NARROW]> = smallvec![old_root];
+    let mut new: SmallVec<[&'a Link<I>; NARROW]> = smallvec![new_root];
+    for _ in 1..before.height {
+        let unfold = |links: &[&'a Link<I>]| links.iter().flat_map(|link| Link::parts_of(&link.node)).collect();
+        let (all_old, all_new): (Vec<&'a Link<I>>, Vec<&'a Link<I>>) = (unfold(&old), unfold(&new));
+        let (begin, end) = common_ends(&all_old, &all_new, |old, new| old.is_same(new));
+        start += all_old[..begin].iter().map(|link| link.len).sum::<usize>();
+        let (old_rest, new_rest) = (&all_old[begin..all_old.len() - end], &all_new[begin..all_new.len() - end]);
+        if old_rest.len() > NARROW || new_rest.len() > NARROW {
+            return false;
+        }
+        old = old_rest.into();
+        new = new_rest.into();
     }
+    let slots = |links: &[&'a Link<I>]| links.iter().flat_map(|link| Slot::parts_of(&link.node)).collect();
+    let (old, new): (Vec<&'a Slot<I>>, Vec<&'a Slot<I>>) = (slots(&old), slots(&new));
+    diff_slots(start, &old, &new, visit)
 }
 
-/// Tells the difference of two short lists if all that differs in order is items that came, or items that went, in one
-/// place; says no otherwise, and tells nothing.
-fn diff_leaves<'a, I: Item>(old: &'a [Slot<I>], new: &'a [Slot<I>], visit: &mut dyn FnMut(Difference<'a, I>)) -> bool {
-    let same = |(old, new): &(&Slot<I>, &Slot<I>)| old.item.id() == new.item.id();
-    let begin = old.iter().zip(new).take_while(same).count();
-    let end = old[begin..].iter().rev().zip(new[begin..].iter().rev()).take_while(same).count();
+/// How many are the same from the beginning, and how many of the others from the end.
+fn common_ends<T>(old: &[T], new: &[T], same: impl Fn(&T, &T) -> bool) -> (usize, usize) {
+    let begin = old.iter().zip(new).take_while(|(old, new)| same(old, new)).count();
+    let (old, new) = (&old[begin..], &new[begin..]);
+    (begin, old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| same(old, new)).count())
+}
+
+fn diff_slots<'a, I: Item>(
+    start: usize,
+    old: &[&'a Slot<I>],
+    new: &[&'a Slot<I>],
+    visit: &mut dyn FnMut(Difference<'a, I>),
+) -> bool {
+    let (begin, end) = common_ends(old, new, |old, new| old.item.id() == new.item.id());
     let (old_rest, new_rest) = (old.len() - end, new.len() - end);
     if begin < old_rest && begin < new_rest {
         return false;
     }
-    for (position, slot) in (begin..old_rest).zip(&old[begin..old_rest]) {
-        visit(Difference::Removed(position, &slot.item));
+    for (place, slot) in (begin..old_rest).zip(&old[begin..old_rest]) {
+        visit(Difference::Removed(start + place, &slot.item));
     }
     let paired = |before: usize, after: usize, visit: &mut dyn FnMut(Difference<'a, I>)| {
         let (old, new) = (&old[before].item, &new[after].item);
         if !is_equal(old, new) {
-            visit(Difference::Touched { before: (before, old), after: (after, new) });
+            visit(Difference::Touched { before: (start + before, old), after: (start + after, new) });
         }
     };
-    (0..begin).for_each(|position| paired(position, position, visit));
-    for (position, slot) in (begin..new_rest).zip(&new[begin..new_rest]) {
-        visit(Difference::Added(position, &slot.item));
+    (0..begin).for_each(|place| paired(place, place, visit));
+    for (place, slot) in (begin..new_rest).zip(&new[begin..new_rest]) {
+        visit(Difference::Added(start + place, &slot.item));
     }
     (0..end).for_each(|offset| paired(old_rest + offset, new_rest + offset, visit));
     true

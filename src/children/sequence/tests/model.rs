@@ -48,7 +48,8 @@ fn step(sequence: &mut Sequence<Probe>, model: &mut Vec<(u128, u32)>, spare: &mu
         10 if len > 0 => {
             let item = &mut model[first % len];
             item.1 += 1;
-            sequence.get_mut_by_id(entity(item.0)).expect("it is there").set(item.1);
+            let position = sequence.position(entity(item.0)).expect("it is there");
+            sequence.get_mut(position).expect("it is there").set(item.1);
         }
         11 => {
             for (item, (_, value)) in sequence.iter_mut().zip(model.iter_mut()).skip(first % 100).step_by(7) {
