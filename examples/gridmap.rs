@@ -91,8 +91,8 @@ fn run() -> Result<(), Box<dyn Error>> {
         let start = map_of(nodes, agents);
         let model = Model::of(&start);
         for (label, steps) in [("move an agent", moves(&model)), ("edit one speed", edits(&model))] {
-            let plain = run_through(&start, &model, &steps)?;
             let checked = run_checked(&start, &model, &steps)?;
+            let plain = run_through(&start, &model, &steps)?;
             checks += plain.checks + checked.checks;
             println!(
                 "{:>8} {:>9}  {label:<14} {:>8.2} {:>10.2} {:>12} {:>16}",
