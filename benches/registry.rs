@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
-use heirloom::{Children, Entity, EntityId, Id, Registry};
+use heirloom::{Entity, EntityId, Id, Registry};
 use imbl::OrdMap;
 use shared::growing::Growing;
 use shared::{
-    Agent, Crowd, DEEP, GridMap, Link, Node, PlainMap, REFERENCE_SIZES, Random, SIZES, Size, WIDE, agent_ids, all_ids,
-    chain, crowd, grid_map, plain_map,
+    Agent, DEEP, GridMap, Link, Node, PlainMap, REFERENCE_SIZES, Random, SIZES, Size, WIDE, agent_ids, all_ids, chain,
+    crowd, grid_map, plain_map,
 };
 
 /// Versions that a state gathers before it is built anew, so that memory stays within bounds.
@@ -195,17 +195,19 @@ fn no_change(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("baseline/plain_call");
     for size in SIZES {
         let map = grid_map(size);
-        let leaf = &map.nodes[0].agents[0];
+        let leaves: Vec<&Agent> = map.nodes.iter().flat_map(|node| node.agents.iter()).collect();
+        let mut picks = Random(1).picks(&leaves, MOST).into_iter().cycle();
+        let mut pick = || picks.next().expect("the picks begin again");
         let total = size.total();
         group.bench_function(BenchmarkId::new("edit_leaf", total), |bencher| {
             bencher.iter(|| {
-                let mut copy = black_box(leaf).clone();
+                let mut copy = pick().clone();
                 check_agent(&mut copy);
                 copy
             });
         });
         group.bench_function(BenchmarkId::new("read_leaf", total), |bencher| {
-            bencher.iter(|| read_agent(black_box(leaf)));
+            bencher.iter(|| read_agent(pick()));
         });
         group.bench_function(BenchmarkId::new("edit_root", total), |bencher| {
             bencher.iter(|| {
@@ -412,8 +414,7 @@ fn add(criterion: &mut Criterion) {
             );
         });
     }
-    let crowd: Crowd =
-        Crowd { id: Id::new(), agents: Children::try_from_iter((0..WIDE).map(shared::agent)).expect("new") };
+    let crowd = crowd();
     group.throughput(criterion::Throughput::Elements(WIDE as u64 + 1));
     group.bench_function("wide100k", |bencher| {
         bencher.iter_batched(

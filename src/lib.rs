@@ -1,4 +1,27 @@
-//! heirloom: versioned entities for Rust.
+//! Versioned entities: derive [`Entity`] on plain structs, run functions through a [`Registry`], and ask what changed,
+//! who did it, and what it was like then.
+//!
+//! ```
+//! use heirloom::prelude::*;
+//!
+//! #[derive(Entity, Clone, Debug, PartialEq)]
+//! struct Student { id: Id<Student>, name: String, gpa: f64 }
+//!
+//! fn raise(student: &mut Student, by: f64) { student.gpa = (student.gpa + by).min(4.0); }
+//!
+//! let registry = Registry::in_memory();
+//! let _ = registry.register("raise", raise)?;
+//! let ann = registry.add(Student { id: Id::new(), name: "Ann".into(), gpa: 3.5 })?;
+//!
+//! let outcome = registry.by("dean").call(raise, (ann, 0.3))?;
+//! assert_eq!(outcome.changes().to_string(), "Student Ann: gpa 3.5 -> 3.8");
+//! assert_eq!(registry.history().of(ann)?.to_string(), "r2 dean raise gpa 3.5 -> 3.8\nr1 added");
+//! assert_eq!(registry.history().at(ann, Revision(1))?.gpa, 3.5);
+//! # Ok::<(), heirloom::Error>(())
+//! ```
+//!
+//! [`Entity`](derive@Entity) and [`Value`](derive@Value) say what a type is, [`Child`] and [`Children`] own entities by
+//! shared handle, [`Registry`] runs functions, [`History`] answers; [`diff`] and [`Patch`] work on any two states.
 
 // The derives name the crate by its public path, also where it is derived for itself.
 extern crate self as heirloom;
@@ -49,6 +72,11 @@ pub mod prelude {
         Value, When,
     };
 }
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// What the derives' expansions name. Not part of the public interface.
 #[doc(hidden)]

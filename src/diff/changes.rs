@@ -10,7 +10,6 @@ use super::walk::{Difference, Spot};
 use super::{JsonPatchError, deep_json, json_patch};
 use crate::entity::{AnyCell, AnyEntity, Key, Slot};
 use crate::id::EntityId;
-use crate::schema::Role;
 use crate::value::{Delta, Leaf, Name, Value};
 
 /// An entity that a change is about: what it is and what to call it.
@@ -473,11 +472,6 @@ pub(crate) fn changes_of(difference: Difference<'_>, visit: &mut dyn FnMut(Chang
             push(slot.entity(), ChangeKind::Reordered { place, from, to });
         }
     }
-}
-
-/// Whether a field only owns entities, so that its own delta says nothing that other changes do not.
-pub(crate) fn only_owns(role: Role, delta: &Delta) -> bool {
-    role == Role::Child && has_no_own_leaves(delta)
 }
 
 fn has_no_own_leaves(delta: &Delta) -> bool {

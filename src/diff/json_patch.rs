@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::changes::{escape, only_owns};
+use super::changes::escape;
 use super::walk::{Descend, Difference, RepeatedError, Spot, Walk, Whole};
 use crate::entity::{AnyCell, AnyEntity, Key, Slot};
 use crate::id::EntityId;
@@ -129,15 +129,27 @@ impl<'a> Found<'a> {
 
     fn write(self, ways: &Ways<'_, '_>) -> Result<Json, JsonPatchError> {
         let retyped: HashSet<EntityId> = self.retyped.iter().map(|entity| entity.entity_id()).collect();
-        let gone: HashSet<EntityId> = self.out.iter().map(|(id, _)| *id).chain(retyped.iter().copied()).collect();
-        let new: HashSet<EntityId> =
-            self.into.iter().map(|(slot, _)| slot.id()).chain(retyped.iter().copied()).collect();
+        let whole = WholeFields::among(&self.changed);
+        let gone: HashSet<EntityId> = self
+            .out
+            .iter()
+            .map(|(id, _)| *id)
+            .chain(retyped.iter().copied())
+            .chain(whole.before.iter().copied())
+            .collect();
+        let new: HashSet<EntityId> = self
+            .into
+            .iter()
+            .map(|(slot, _)| slot.id())
+            .chain(retyped.iter().copied())
+            .chain(whole.after.iter().copied())
+            .collect();
         let mut operations = Vec::new();
 
         let mut out: Vec<Pointer> = self
             .out
             .into_iter()
-            .filter(|(_, spot)| !ways.passes(spot.owner, Side::Before, &gone))
+            .filter(|(_, spot)| !whole.hold(spot) && !ways.passes(spot.owner, Side::Before, &gone))
             .map(|(_, spot)| ways.to_spot(&spot, Side::Before))
             .collect();
         out.sort_unstable();
@@ -149,7 +161,7 @@ impl<'a> Found<'a> {
         let mut into: Vec<(Pointer, &dyn Slot)> = self
             .into
             .into_iter()
-            .filter(|(_, spot)| !ways.passes(spot.owner, Side::After, &new))
+            .filter(|(_, spot)| !whole.hold(spot) && !ways.passes(spot.owner, Side::After, &new))
             .map(|(slot, spot)| (ways.to_spot(&spot, Side::After), slot))
             .collect();
         into.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
@@ -160,7 +172,9 @@ impl<'a> Found<'a> {
 
         for entity in self.retyped {
             let owner = ways.walk.owners(entity.entity_id()).1;
-            if owner.is_none_or(|owner| !ways.passes(owner, Side::After, &new)) {
+            if !whole.after.contains(&entity.entity_id())
+                && owner.is_none_or(|owner| !ways.passes(owner, Side::After, &new))
+            {
                 let mut pointer = ways.to_entity(entity, Side::After);
                 pointer.tokens.pop();
                 operations.push(json!({"op": "replace", "path": pointer.text(), "value": deep_json(entity)?}));
@@ -173,6 +187,62 @@ impl<'a> Found<'a> {
         }
         Ok(Json::Array(operations))
     }
+}
+
+/// Fields of owned entities that are told whole: JSON has no place for a single difference in them.
+#[derive(Default)]
+struct WholeFields {
+    fields: HashSet<(EntityId, u16)>,
+    /// What they held and hold.
+    before: HashSet<EntityId>,
+    after: HashSet<EntityId>,
+}
+
+impl WholeFields {
+    fn among(changed: &[(&dyn AnyEntity, &dyn AnyEntity, u16)]) -> Self {
+        let mut whole = Self::default();
+        for (before, after, field) in changed {
+            let owns = after.meta_of().fields[usize::from(*field)].role == Role::Child;
+            if owns && before.delta(*field, *after).is_some_and(|delta| !has_places(&delta)) {
+                whole.fields.insert((after.entity_id(), *field));
+                let held = |entity: &dyn AnyEntity, ids: &mut HashSet<EntityId>| {
+                    entity.slots(&mut |at, _, slot| ids.extend((at == *field).then_some(slot.id())));
+                };
+                held(*before, &mut whole.before);
+                held(*after, &mut whole.after);
+            }
+        }
+        whole
+    }
+
+    fn hold(&self, spot: &Spot<'_>) -> bool {
+        self.fields.contains(&(spot.owner.entity_id(), spot.field))
+    }
+}
+
+/// Whether what differs are entities alone, each in a place that JSON can name: the field itself, an item, an entry.
+fn has_places(delta: &Delta) -> bool {
+    let entity = |value: &Value| matches!(value, Value::Entity(_));
+    let other = |delta: &Delta| matches!(delta, Delta::Replace { before, after } if entity(before) && entity(after));
+    match delta {
+        Delta::Replace { before, after } => {
+            [before, after].into_iter().all(|value| entity(value) || matches!(value, Value::Null))
+        }
+        Delta::List { removed, inserted, changed } => {
+            removed.iter().chain(inserted).all(|(_, item)| entity(item))
+                && changed.iter().all(|(_, _, delta)| other(delta))
+        }
+        Delta::Map { removed, inserted, changed } => {
+            removed.iter().chain(inserted).all(|(_, key, value)| is_plain_name(key) && entity(value))
+                && changed.iter().all(|(key, delta)| is_plain_name(key) && other(delta))
+        }
+        Delta::Struct(_) | Delta::Set { .. } => false,
+    }
+}
+
+/// Whether a key is the name of an entry in JSON as it is.
+fn is_plain_name(key: &Value) -> bool {
+    matches!(key, Value::Text(text) if !text.starts_with('$'))
 }
 
 #[derive(Clone, Copy)]
@@ -261,10 +331,37 @@ impl<'a> Ways<'_, 'a> {
         for (owner, field, key) in spots.into_iter().rev() {
             variant(owner, &mut tokens);
             tokens.push(Token::Name(owner.meta_of().fields[usize::from(field)].name.to_owned()));
-            tokens.extend(key.steps().iter().map(token));
+            push_key(owner, field, &key, &mut tokens);
         }
         variant(entity, &mut tokens);
         Pointer { tokens, last_is_key: false }
+    }
+}
+
+/// The way of a key within a field: in a map whose keys are not text it leads through the list of pairs that JSON makes
+/// of it.
+fn push_key(owner: &dyn AnyEntity, field: u16, key: &Key, tokens: &mut Vec<Token>) {
+    let plain = |step: &Key| !matches!(step, Key::Named(name) if !matches!(name, Value::Text(_)));
+    if key.steps().iter().all(plain) {
+        return tokens.extend(key.steps().iter().map(token));
+    }
+    let mut value = &owner.encode_field(field);
+    for step in key.steps() {
+        let (place, inner) = match (step, value) {
+            (Key::Named(name), Value::Map(entries)) => {
+                let place = entries.iter().position(|(key, _)| key == name);
+                (place, place.map(|place| &entries[place].1))
+            }
+            (Key::Index(index), Value::List(items)) => (Some(*index), items.get(*index)),
+            _ => (None, None),
+        };
+        match step {
+            Key::Named(name) if !matches!(name, Value::Text(_)) => {
+                tokens.extend([Token::Index(place.unwrap_or_default()), Token::Index(1)]);
+            }
+            step => tokens.push(token(step)),
+        }
+        value = inner.unwrap_or(&Value::Null);
     }
 }
 
@@ -288,8 +385,7 @@ fn write_field(
     at.tokens.push(Token::Name(meta.name.to_owned()));
     if meta.role != Role::Child {
         write_delta(&delta, &after.encode_field(field), &mut at, operations);
-    } else if !only_owns(meta.role, &delta) {
-        // Values and entities mixed: told whole.
+    } else if !has_places(&delta) {
         let whole = deep_json(after)?;
         let object = match after.row().meta.variants.is_empty() {
             true => &whole,
@@ -308,6 +404,13 @@ fn write_delta(delta: &Delta, after: &Value, at: &mut Pointer, operations: &mut 
         at.tokens.pop();
     };
     match (delta, after) {
+        // A variant that holds nothing is its name alone.
+        (Delta::Struct(fields), Value::Variant(variant))
+            if matches!(variant.1, Value::Null)
+                || matches!(fields.as_slice(), [(_, Delta::Replace { before: Value::Null, .. })]) =>
+        {
+            operations.push(json!({"op": "replace", "path": at.text(), "value": after.to_json()}));
+        }
         (Delta::Struct(fields), Value::Struct(_) | Value::Variant(_)) => {
             for (name, delta) in fields {
                 let inner = match after {
@@ -366,6 +469,6 @@ fn text_keys(
     inserted: &[(usize, Value, Value)],
     entries: &[(Value, Value)],
 ) -> bool {
-    let text = |key: &Value| matches!(key, Value::Text(_));
-    removed.iter().chain(inserted).all(|(_, key, _)| text(key)) && entries.iter().all(|(key, _)| text(key))
+    removed.iter().chain(inserted).all(|(_, key, _)| is_plain_name(key))
+        && entries.iter().all(|(key, _)| is_plain_name(key))
 }
