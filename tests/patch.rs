@@ -62,7 +62,8 @@ fn check_json<T: Entity>(before: &T, after: &T) {
     let patch: json_patch::Patch = serde_json::from_value(operations.clone()).expect("it is a JSON Patch");
     let mut json = to_json(before).expect("it is not deep");
     json_patch::patch(&mut json, &patch).unwrap_or_else(|error| panic!("{error}\n{operations:#}\n{json:#}"));
-    assert_eq!(json, to_json(after).expect("it is not deep"), "{operations:#}");
+    let before = to_json(before).expect("it is not deep");
+    assert_eq!(json, to_json(after).expect("it is not deep"), "{operations}\nfrom {before}");
 }
 
 for_all_folders! {

@@ -9,85 +9,62 @@ use super::Item;
 use super::node::{Link, Parts, Slot};
 
 /// The items of a sequence in order, from either end.
+///
+/// It keeps a leaf at each end and goes down from the root for the next one, so that there is nothing to drop: a list can
+/// be changed while the iterator of a finished search still has a name.
 #[derive(Clone)]
 pub(crate) struct Iter<'a, I> {
-    front: Cursor<'a, I>,
-    back: Cursor<'a, I>,
-    /// How many items neither end has given: the ends do not see each other.
-    remaining: usize,
-}
-
-/// Where a walk is: the links that it has yet to visit at each level, and the slots of the leaf.
-#[derive(Clone)]
-struct Cursor<'a, I> {
-    links: SmallVec<[slice::Iter<'a, Link<I>>; 8]>,
-    slots: slice::Iter<'a, Slot<I>>,
+    root: Option<&'a Link<I>>,
+    /// The position of the next item from the front, and the one after the next from the back.
+    begin: usize,
+    end: usize,
+    front: slice::Iter<'a, Slot<I>>,
+    back: slice::Iter<'a, Slot<I>>,
 }
 
 impl<'a, I: Item> Iter<'a, I> {
     pub(super) fn new(root: Option<&'a Link<I>>) -> Self {
-        let links: &[Link<I>] = root.map_or(&[], slice::from_ref);
-        let cursor = Cursor { links: SmallVec::from_iter([links.iter()]), slots: [].iter() };
-        Self { front: cursor.clone(), back: cursor, remaining: root.map_or(0, |root| root.len) }
+        Self { root, begin: 0, end: root.map_or(0, |root| root.len), front: [].iter(), back: [].iter() }
     }
 }
 
-impl<'a, I> Cursor<'a, I> {
-    fn enter(&mut self, link: &'a Link<I>) {
-        match &link.node.parts {
-            Parts::Items(slots) => self.slots = slots.iter(),
-            Parts::Links(links) => self.links.push(links.iter()),
-        }
-    }
-
-    fn next(&mut self) -> Option<&'a I> {
-        loop {
-            if let Some(slot) = self.slots.next() {
-                return Some(&slot.item);
-            }
-            match self.links.last_mut()?.next() {
-                Some(link) => self.enter(link),
-                None => _ = self.links.pop(),
-            }
-        }
-    }
-
-    fn next_back(&mut self) -> Option<&'a I> {
-        loop {
-            if let Some(slot) = self.slots.next_back() {
-                return Some(&slot.item);
-            }
-            match self.links.last_mut()?.next_back() {
-                Some(link) => self.enter(link),
-                None => _ = self.links.pop(),
-            }
-        }
-    }
-}
-
-impl<'a, I> Iterator for Iter<'a, I> {
+impl<'a, I: Item> Iterator for Iter<'a, I> {
     type Item = &'a I;
 
     fn next(&mut self) -> Option<&'a I> {
-        self.remaining = self.remaining.checked_sub(1)?;
-        self.front.next()
+        if self.begin == self.end {
+            return None;
+        }
+        if self.front.as_slice().is_empty() {
+            let (slots, place) = self.root?.leaf(self.begin);
+            self.front = slots[place..].iter();
+        }
+        self.begin += 1;
+        self.front.next().map(|slot| &slot.item)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.remaining, Some(self.remaining))
+        (self.end - self.begin, Some(self.end - self.begin))
     }
 }
 
-impl<'a, I> DoubleEndedIterator for Iter<'a, I> {
+impl<'a, I: Item> DoubleEndedIterator for Iter<'a, I> {
     fn next_back(&mut self) -> Option<&'a I> {
-        self.remaining = self.remaining.checked_sub(1)?;
-        self.back.next_back()
+        if self.begin == self.end {
+            return None;
+        }
+        if self.back.as_slice().is_empty() {
+            let (slots, place) = self.root?.leaf(self.end - 1);
+            self.back = slots[..=place].iter();
+        }
+        self.end -= 1;
+        self.back.next_back().map(|slot| &slot.item)
     }
 }
 
-impl<I> ExactSizeIterator for Iter<'_, I> {}
+impl<I: Item> ExactSizeIterator for Iter<'_, I> {}
 
-impl<I> FusedIterator for Iter<'_, I> {}
+impl<I: Item> FusedIterator for Iter<'_, I> {}
 
 /// The items of a sequence in order, to be changed.
 pub(crate) struct IterMut<'a, I> {

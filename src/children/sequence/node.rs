@@ -188,11 +188,17 @@ impl<I: Item> Link<I> {
     }
 
     /// The slot at this place below, which is there.
-    pub(super) fn slot(&self, mut position: usize) -> &Slot<I> {
+    pub(super) fn slot(&self, position: usize) -> &Slot<I> {
+        let (slots, place) = self.leaf(position);
+        &slots[place]
+    }
+
+    /// The slots of the leaf with this place below, which is there, and its place among them.
+    pub(super) fn leaf(&self, mut position: usize) -> (&[Slot<I>], usize) {
         let mut link = self;
         loop {
             match &link.node.parts {
-                Parts::Items(slots) => return &slots[position],
+                Parts::Items(slots) => return (slots, position),
                 Parts::Links(links) => link = &links[child_at(links, &mut position)],
             }
         }
