@@ -8,6 +8,7 @@ mod read;
 mod tree;
 mod types;
 mod view;
+mod writes;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, RwLock};
