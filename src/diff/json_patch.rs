@@ -292,16 +292,20 @@ impl<'a> Ways<'_, 'a> {
         }
     }
 
-    /// Whether the way to `entity`, itself included, passes one of `these`.
+    /// Whether the way to `entity`, itself included, passes one of `these`; what does not lead to the root stands in
+    /// something that came or went as a whole.
     fn passes(&self, entity: &'a dyn AnyEntity, side: Side, these: &HashSet<EntityId>) -> bool {
         let mut at = Some(entity);
         while let Some(entity) = at {
             if these.contains(&entity.entity_id()) {
                 return true;
             }
+            if entity.entity_id() == self.root {
+                return false;
+            }
             at = self.owner(entity.entity_id(), side);
         }
-        false
+        true
     }
 
     fn to_spot(&self, spot: &Spot<'a>, side: Side) -> Pointer {

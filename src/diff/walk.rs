@@ -1,6 +1,6 @@
 //! The walk over two states: an iterative worklist that stops where both are known to be the same.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -121,7 +121,10 @@ pub(crate) struct Walk<'a> {
     /// The owners of everything that was compared, if somebody wants to know the way to it.
     trail: Option<HashMap<EntityId, Owners<'a>, ahash::RandomState>>,
     /// What moved: neither new nor gone, though it stands in an owner that is. Most walks find nothing that did.
-    moved: Option<HashSet<EntityId, ahash::RandomState>>,
+    /// Each with the place where it stands now.
+    moved: Option<HashMap<EntityId, Option<Spot<'a>>, ahash::RandomState>>,
+    /// What has moved and stands in yet another place.
+    twice: Option<Standing<'a>>,
     stopped: bool,
     /// In the order they were met, so that what is told has a stable order.
     added: Vec<Standing<'a>>,
@@ -137,6 +140,7 @@ impl<'a> Walk<'a> {
             pairs: Pairs::new(),
             trail: None,
             moved: None,
+            twice: None,
             stopped: false,
             added: Vec::new(),
             removed: Vec::new(),
@@ -188,6 +192,14 @@ impl<'a> Walk<'a> {
         } else {
             self.match_moves(tell)?;
         }
+        if let Some((slot, second)) = &self.twice {
+            let first = self.moved.as_ref().and_then(|moved| moved.get(&slot.id())).and_then(Option::as_ref);
+            return Err(RepeatedError {
+                entity: slot.id(),
+                first: Spot::describe(first),
+                second: Spot::describe(second.as_ref()),
+            });
+        }
         for (slot, spot) in std::mem::take(&mut self.removed) {
             self.tell(tell, Difference::Removed { slot, spot });
         }
@@ -199,7 +211,7 @@ impl<'a> Walk<'a> {
 
     /// What moved, of all that was told.
     pub(crate) fn has_moved(&self, id: EntityId) -> bool {
-        self.moved.as_ref().is_some_and(|moved| moved.contains(&id))
+        self.moved.as_ref().is_some_and(|moved| moved.contains_key(&id))
     }
 
     /// The owners of what was compared, if they were kept.
@@ -234,8 +246,8 @@ impl<'a> Walk<'a> {
                     self.tell(tell, Difference::Changed { before: old, after, fields });
                 }
                 Comparison::Retyped => {
-                    old.slots(&mut |field, key, slot| self.removed.push((slot, Some(Spot { owner: old, field, key }))));
-                    new.slots(&mut |field, key, slot| self.added.push((slot, Some(Spot { owner: new, field, key }))));
+                    old.slots(&mut |field, key, slot| self.went(slot, Spot { owner: old, field, key }));
+                    new.slots(&mut |field, key, slot| self.came(slot, Spot { owner: new, field, key }));
                     self.tell(tell, Difference::Retyped { before: old, after });
                 }
             }
@@ -256,8 +268,8 @@ impl<'a> Walk<'a> {
         let mut tell = |difference| stopped = stopped || tell(difference).is_break();
         old.pair(field, new, &mut |change| match change {
             ChildChange::Paired(before, after) => self.pairs.push((before, after)),
-            ChildChange::Removed(key, slot) => self.removed.push((slot, Some(Spot { owner: old, field, key }))),
-            ChildChange::Added(key, slot) => self.added.push((slot, Some(Spot { owner: new, field, key }))),
+            ChildChange::Removed(key, slot) => self.went(slot, Spot { owner: old, field, key }),
+            ChildChange::Added(key, slot) => self.came(slot, Spot { owner: new, field, key }),
             ChildChange::Moved { from, to, slot } => tell(Difference::Moved {
                 before: slot,
                 after: slot,
@@ -269,6 +281,22 @@ impl<'a> Walk<'a> {
             }
         });
         self.stopped = stopped;
+    }
+
+    /// Takes what stands in an owner no more, unless it is known where it went.
+    fn went(&mut self, slot: &'a dyn Slot, spot: Spot<'a>) {
+        if !self.has_moved(slot.id()) {
+            self.removed.push((slot, Some(spot)));
+        }
+    }
+
+    /// Takes what stands in an owner anew, unless it is known that it came there.
+    fn came(&mut self, slot: &'a dyn Slot, spot: Spot<'a>) {
+        match self.moved.as_ref().and_then(|moved| moved.get(&slot.id())) {
+            None => self.added.push((slot, Some(spot))),
+            Some(to) if to.as_ref() == Some(&spot) => {}
+            Some(_) => self.twice = Some((slot, Some(spot))),
+        }
     }
 
     /// Matches what was added with what was removed: first as they are, then what stands deeper in both.
@@ -312,7 +340,7 @@ impl<'a> Walk<'a> {
         to: Option<Spot<'a>>,
         tell: &mut Tell<'_, 'a>,
     ) {
-        self.moved.get_or_insert_default().insert(after.id());
+        self.moved.get_or_insert_default().insert(after.id(), to.clone());
         if let Some(trail) = &mut self.trail {
             let owners = (from.as_ref().map(|spot| spot.owner), to.as_ref().map(|spot| spot.owner));
             trail.insert(after.id(), owners);
@@ -365,7 +393,7 @@ impl<'a> Walk<'a> {
         }
         if any {
             let moved = self.moved.as_ref();
-            let stays = |id: EntityId| moved.is_some_and(|moved| !moved.contains(&id));
+            let stays = |id: EntityId| moved.is_some_and(|moved| !moved.contains_key(&id));
             self.added.retain(|(slot, _)| stays(slot.id()));
             self.removed.retain(|(slot, _)| stays(slot.id()));
         }

@@ -110,7 +110,7 @@ impl Store {
             })?;
             let mut writes = Writes::new(self, &walk);
             writes.write_all(found)?;
-            (Batch { ended: writes.ended(), writes: writes.list }, writes.inline_settled)
+            writes.finish()
         };
         if batch.writes.is_empty() {
             return Ok(None);

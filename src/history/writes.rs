@@ -9,7 +9,7 @@ use super::{CommitError, Store};
 use crate::diff::{Difference, RepeatedError, Spot, Walk};
 use crate::entity::{AnyCell, AnyEntity, FieldSet, Part, Record, Slot, TypeRow};
 use crate::id::EntityId;
-use crate::lineage::{Gone, Ix, OwnerChange, Payload, ReferenceChange, Target, Write, WriteTarget};
+use crate::lineage::{Batch, Gone, Ix, OwnerChange, Payload, ReferenceChange, Target, Write, WriteTarget};
 use crate::value::Value;
 use crate::when::LATEST;
 
@@ -59,12 +59,21 @@ pub(super) struct Writes<'s, 'w, 'a> {
 
 impl<'s, 'w, 'a> Writes<'s, 'w, 'a> {
     pub(super) fn new(store: &'s Store, walk: &'w Walk<'a>) -> Self {
-        Self { store, walk, list: Vec::new(), ids: SmallVec::new(), index: None, inline_settled: false }
+        Self {
+            store,
+            walk,
+            list: Vec::new(),
+            ids: SmallVec::new(),
+            index: None,
+            inline_settled: false,
+            arrived: Default::default(),
+            left: Default::default(),
+        }
     }
 
-    /// The versions, and whether the value of some holder is not what is kept.
-    pub(super) fn finish(self) -> (Vec<Write>, bool) {
-        (self.list, self.inline_settled)
+    /// The batch, and whether the value of some holder is not what is kept.
+    pub(super) fn finish(mut self) -> (Batch, bool) {
+        (Batch { ended: self.ended(), writes: self.list }, self.inline_settled)
     }
 }
 
