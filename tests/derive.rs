@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use heirloom::__private::{AnyCell, AnyEntity, NoSource, Source, decode_entity};
+use heirloom::__private::{AnyCell, AnyEntity, NoSource, Pairs, Source, decode_entity};
 use heirloom::{DecodeError, Entity, EntityId, Field, FieldToken, Id, Meta, Role, Value};
 use indexmap::{IndexMap, IndexSet};
 use proptest::prelude::*;
@@ -82,14 +82,14 @@ fn check_value<T: Field>(value: &T) {
     let json = Value::from_json(&encoded.to_json()).expect("JSON that was written is read");
     for form in [&encoded, &json] {
         let read = T::decode(form, &mut NoSource).unwrap_or_else(|error| panic!("{form}: {error}"));
-        assert!(value.same(&read, &mut Vec::new()), "{form} was read as {}", read.encode());
+        assert!(value.same(&read, &mut Pairs::new()), "{form} was read as {}", read.encode());
         assert_eq!(read.encode(), encoded);
     }
 }
 
 fn same<T: Entity>(before: &T, after: &T) -> bool {
-    let mut pairs = Vec::new();
-    AnyEntity::compare(before, after, &mut pairs) == before.compare(before, &mut Vec::new())
+    let mut pairs = Pairs::new();
+    AnyEntity::compare(before, after, &mut pairs) == before.compare(before, &mut Pairs::new())
 }
 
 mod rows {
@@ -234,7 +234,7 @@ mod rows {
             let mut after = before.clone();
             edit(&mut after);
             let index = u16::try_from(Everything::META.field(name).expect("a field")).expect("few fields");
-            let found = AnyEntity::compare(&before, &after, &mut Vec::new());
+            let found = AnyEntity::compare(&before, &after, &mut Pairs::new());
             let expected = format!("Fields([{index}])");
             assert_eq!(format!("{found:?}"), expected, "{name}");
         }
@@ -619,9 +619,9 @@ mod enums {
     fn another_variant_is_another_type() {
         let (before, id) = (Shape::Circle(circle(1.0)), Id::new());
         let after = Shape::Group(Group { id, shapes: Vec::new() });
-        assert_eq!(format!("{:?}", AnyEntity::compare(&before, &after, &mut Vec::new())), "Retyped");
+        assert_eq!(format!("{:?}", AnyEntity::compare(&before, &after, &mut Pairs::new())), "Retyped");
         let grown = Shape::Circle(Circle { radius: 2.0, ..circle(0.0) });
-        assert_eq!(format!("{:?}", AnyEntity::compare(&before, &grown, &mut Vec::new())), "Fields([0])");
+        assert_eq!(format!("{:?}", AnyEntity::compare(&before, &grown, &mut Pairs::new())), "Fields([0])");
     }
 
     #[test]
