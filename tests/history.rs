@@ -241,8 +241,8 @@ for_both_schools! {
     #[test]
     fn what_goes_is_told_as_it_was_last() -> Result<()> {
         let (registry, _) = registry()?;
-        registry.register("drop first", |school: &mut School| drop(take(&mut school.students, 0)))?.docs("")?;
-        registry.register("rename", |student: &mut Student| student.name = "Anna".into())?.docs("")?;
+        let _ = registry.register("drop first", |school: &mut School| drop(take(&mut school.students, 0)))?;
+        let _ = registry.register("rename", |student: &mut Student| student.name = "Anna".into())?;
         registry.execute("rename", serde_json::json!([format!("@{}", id::<Student>("Ann"))]))?;
         let outcome = registry.execute("drop first", serde_json::json!([format!("@{}", id::<School>("Hill"))]))?;
         assert_eq!(outcome.changes().to_string(), "Student Anna: removed from School Hill students[0]");
@@ -322,10 +322,10 @@ for_both_schools! {
         let (ann, bob) = (id::<Student>("Ann"), id::<Student>("Bob"));
         let inner = registry.clone();
         // While this runs on Bob, and reads Ann, somebody changes Ann.
-        registry.register("level", move |bob: &mut Student, ann: &Student| {
+        let _ = registry.register("level", move |bob: &mut Student, ann: &Student| {
             inner.call(raise, (id::<Student>("Ann"), 1.0)).expect("nothing is locked while a callable runs");
             bob.gpa = ann.gpa;
-        })?.docs("")?;
+        })?;
         let error = registry
             .execute("level", serde_json::json!([format!("@{bob}"), format!("@{ann}")]))
             .expect_err("what it read has changed")
@@ -370,7 +370,7 @@ for_both_schools! {
         let (registry, _) = registry()?;
         let (history, hill, algebra) = (registry.history(), id::<School>("Hill"), id::<Course>("Algebra"));
         let bob: Student = history.get(id::<Student>("Bob"))?;
-        registry.register("drop bob", |school: &mut School| drop(take(&mut school.students, 1)))?.docs("")?;
+        let _ = registry.register("drop bob", |school: &mut School| drop(take(&mut school.students, 1)))?;
         registry.execute("drop bob", serde_json::json!([format!("@{hill}")]))?;
         let mut school: School = history.get(hill)?;
         let mut returning = bob;
@@ -395,12 +395,12 @@ for_both_schools! {
             id: id("class"),
             name: "Class".into(),
             gpa: 0.0,
-            courses: list((0..1000).map(|number| Course { id: id(&format!("c{number}")), title: String::new(), credits: 0 }).collect()),
+            courses: list((0..200).map(|number| Course { id: id(&format!("c{number}")), title: String::new(), credits: 0 }).collect()),
             mentor: None,
         };
         registry.add(class)?;
-        registry.register("credit", |course: &mut Course, credits: u32| course.credits = credits)?.docs("")?;
-        for round in 1..=200_u32 {
+        let _ = registry.register("credit", |course: &mut Course, credits: u32| course.credits = credits)?;
+        for round in 1..=100_u32 {
             let course = id::<Course>(&format!("c{}", round * 7 % 50));
             registry.execute("credit", serde_json::json!([format!("@{course}"), round]))?;
         }
@@ -409,7 +409,7 @@ for_both_schools! {
             (1..revision).for_each(|round| credits[(round * 7 % 50) as usize] = round as u32);
             credits
         };
-        for revision in [201, 1, 100, 2, 200, 99, 101, 50, 150, 201] {
+        for revision in [101, 1, 50, 2, 100, 49, 51, 25, 75, 101] {
             let class: Student = registry.history().at(id("class"), Revision(revision))?;
             let credits: Vec<u32> = class.courses.iter().take(50).map(|course| course.credits).collect();
             assert_eq!(credits, expected(revision), "{revision}");
@@ -528,6 +528,50 @@ fn skipped_fields_are_default_on_every_read() -> Result<()> {
     assert_eq!(registry.call(work, (plant, true))?.versions().len(), 6);
     check(2, 1)?;
     assert_eq!(registry.get(id::<Sensor>("c"))?.cache, 0);
+    Ok(())
+}
+
+#[derive(Entity, Clone, Debug, PartialEq)]
+struct Garden {
+    id: Id<Garden>,
+    name: String,
+    sensors: Children<Sensor>,
+    one: Option<Child<Sensor>>,
+}
+
+#[test]
+#[ignore = "open: what an owner keeps holds its handles' entities with their skipped fields"]
+fn skipped_fields_below_handles_are_default_on_every_read() -> Result<()> {
+    fn work(garden: &mut Garden, edits: usize, renames: bool) {
+        for (index, sensor) in garden.sensors.iter_mut().chain(garden.one.as_deref_mut()).enumerate() {
+            sensor.cache += 1;
+            sensor.value += i64::from(index < edits);
+        }
+        if renames {
+            garden.name.push('!');
+        }
+    }
+    let sensor = |name: &str| Sensor { id: id(name), value: 0, cache: 9 };
+    for (edits, renames) in [(0, false), (0, true), (1, false), (1, true), (3, false), (3, true)] {
+        let registry = Registry::in_memory();
+        let _ = registry.register("work", work)?;
+        let garden = registry.add(Garden {
+            id: id("garden"),
+            name: "G".into(),
+            sensors: Children::try_from_iter([sensor("c"), sensor("d")])?,
+            one: Some(Child::new(sensor("e"))),
+        })?;
+        registry.call(work, (garden, edits, renames))?;
+        for revision in (1..=registry.history().revision(garden)?.0).map(Revision) {
+            let garden = registry.history().at(garden, revision)?;
+            for (index, sensor) in garden.sensors.iter().chain(garden.one.as_deref()).enumerate() {
+                let value = i64::from(revision.0 == 2 && index < edits);
+                assert_eq!((sensor.value, sensor.cache), (value, 0), "{edits} {renames} {revision} {sensor:?}");
+            }
+        }
+        let garden = registry.checkout(garden)?;
+        assert!(garden.sensors.iter().all(|sensor| sensor.cache == 0), "{edits} {renames}: {garden:?}");
+    }
     Ok(())
 }
 

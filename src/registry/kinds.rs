@@ -29,7 +29,7 @@ pub enum Access {
 
 /// A type that a registered function may take: `&T` or `&mut T` of an entity, a list of these, or a plain value.
 ///
-/// Implemented by `#[derive(Value)]` for your own plain types; others go into [`Plain`](super::PlainArg).
+/// Implemented by `#[derive(Value)]` for your own plain types; others go into [`PlainArg`](super::Plain).
 pub trait Param {
     /// How it is taken.
     type Kind;

@@ -1,5 +1,5 @@
 //! Entities that the tests share, each in a plain and a shared form, and ways to read what came of them.
-#![allow(dead_code, reason = "each test file takes what it needs")]
+#![allow(dead_code, unused_macros, reason = "each test file takes what it needs")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
