@@ -1,7 +1,7 @@
 //! The log: one entry for every commit and run, in order, never changed.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -209,37 +209,44 @@ impl fmt::Display for Entry {
     }
 }
 
-/// All entries in memory, and where to look for a time.
+/// All entries in memory.
 pub(crate) struct Log {
     entries: boxcar::Vec<Entry>,
-    /// Positions whose time no later position undercuts, with rising times: the answer to every "as of this time".
-    times: RwLock<Vec<(Timestamp, Position)>>,
+}
+
+/// Positions whose time no later position undercuts, with rising times: the answer to every "as of this time".
+#[derive(Default)]
+pub(crate) struct Times {
+    rising: Vec<(Timestamp, Position)>,
+}
+
+impl Times {
+    fn push(&mut self, time: Timestamp, position: Position) {
+        while self.rising.last().is_some_and(|(earlier, _)| *earlier >= time) {
+            self.rising.pop();
+        }
+        self.rising.push((time, position));
+    }
+
+    /// The highest position whose time is not later. O(log h).
+    pub(crate) fn at(&self, time: Timestamp) -> Option<Position> {
+        let after = self.rising.partition_point(|(candidate, _)| *candidate <= time);
+        after.checked_sub(1).map(|index| self.rising[index].1)
+    }
 }
 
 impl Log {
     pub(crate) fn new() -> Self {
-        Self { entries: boxcar::Vec::new(), times: RwLock::default() }
+        Self { entries: boxcar::Vec::new() }
     }
 
-    /// Adds the entry after the last one. The caller holds the writer's lock and numbered the entry.
-    pub(crate) fn append(&self, entry: Entry) {
-        let mut times = self.times.write().unwrap_or_else(PoisonError::into_inner);
-        while times.last().is_some_and(|(time, _)| *time >= entry.time) {
-            times.pop();
-        }
-        times.push((entry.time, entry.position));
-        drop(times);
+    /// Adds the entry after the last one. The caller holds the writer's lock, and `times` with it, and numbered the entry.
+    pub(crate) fn append(&self, entry: Entry, times: &mut Times) {
+        times.push(entry.time, entry.position);
         self.entries.push(entry);
     }
 
     pub(crate) fn get(&self, position: Position) -> Option<&Entry> {
         self.entries.get(usize::try_from(position.0.checked_sub(1)?).ok()?)
-    }
-
-    /// The highest position whose time is not later. O(log h).
-    pub(crate) fn at_time(&self, time: Timestamp) -> Option<Position> {
-        let times = self.times.read().unwrap_or_else(PoisonError::into_inner);
-        let after = times.partition_point(|(candidate, _)| *candidate <= time);
-        after.checked_sub(1).map(|index| times[index].1)
     }
 }

@@ -62,7 +62,9 @@ impl<'a> Tree<'a> {
                 return Err(tree.repeated(slot.id(), first.owner.as_ref()));
             }
             entity.references(&mut |field, to| tree.referrers.entry(to).or_default().push((index, field)));
-            let children = stack.len();
+            let (children, owned) = (stack.len(), entity.owned());
+            stack.reserve(owned);
+            tree.nodes.reserve(owned);
             entity.slots(&mut |field, key, child| stack.push((child, Some((index, field, key)))));
             stack[children..].reverse();
         }

@@ -273,14 +273,14 @@ for_both_schools! {
     fn a_callable_is_described() -> Result<()> {
         let registry = registry()?;
         let table = [
-            ("raise", "raise(student: &mut Student, by: f64) -> (): edits one", Strategy::EditsOne),
-            ("level", "level(&mut list<Student>) -> (): edits several", Strategy::EditsSeveral),
+            ("raise", "raise(student: &mut Student, by: f64) -> unit: edits one", Strategy::EditsOne),
+            ("level", "level(&mut list<Student>) -> unit: edits several", Strategy::EditsSeveral),
             ("mean", "mean(&list<Student>) -> f64: reads", Strategy::Reads),
-            ("exchange", "exchange(&mut Student, &mut Student) -> (): edits several", Strategy::EditsSeveral),
-            ("copy", "copy(&Student, &mut Student) -> (): edits one", Strategy::EditsOne),
+            ("exchange", "exchange(&mut Student, &mut Student) -> unit: edits several", Strategy::EditsSeveral),
+            ("copy", "copy(&Student, &mut Student) -> unit: edits one", Strategy::EditsOne),
             ("found", "found(text) -> School: creates", Strategy::Creates),
             ("enrol", "enrol(text) -> (Student, Course, u32): creates", Strategy::Creates),
-            ("nothing", "nothing() -> (): computes", Strategy::Computes),
+            ("nothing", "nothing() -> unit: computes", Strategy::Computes),
             ("check gpa", "check gpa(&mut Student, f64) -> result<f64>: edits one", Strategy::EditsOne),
         ];
         for (name, text, strategy) in table {

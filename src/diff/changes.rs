@@ -211,8 +211,11 @@ impl Changes {
     /// # Errors
     /// These changes are not those between two states of one entity, or a state nests deeper than JSON is read.
     pub fn to_json_patch(&self) -> Result<Json, JsonPatchError> {
-        let (before, after) = self.roots.as_ref().ok_or(JsonPatchError::NoRoot)?;
-        json_patch(before, after)
+        match &self.roots {
+            Some((before, after)) => json_patch(before, after),
+            None if self.list.is_empty() => Ok(json!([])),
+            None => Err(JsonPatchError::NoRoot),
+        }
     }
 }
 

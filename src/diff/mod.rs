@@ -9,12 +9,13 @@ pub(crate) use changes::{Recorder, changes_of, subject};
 pub use json_patch::JsonPatchError;
 pub(crate) use json_patch::{deep_json, json_patch};
 pub use walk::RepeatedError;
+use walk::Tell;
 pub(crate) use walk::{Descend, Difference, Spot, Standing, Walk, Whole};
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::entity::{AnyCell, Cell, Entity};
+use crate::entity::{AnyCell, AnyEntity, Cell, Comparison, Entity, Pairs};
 
 /// What changed from `before` to `after`: entities matched by identity wherever they stand.
 ///
@@ -35,9 +36,14 @@ use crate::entity::{AnyCell, Cell, Entity};
 /// # Errors
 /// One entity stands in `after` at two places.
 pub fn diff<T: Entity>(before: &T, after: &T) -> Result<Changes, RepeatedError> {
-    let before: Arc<dyn AnyCell> = Arc::new(Cell::new(before.clone()));
-    let after: Arc<dyn AnyCell> = Arc::new(Cell::new(after.clone()));
-    diff_cells(&before, &after).map(|changes| changes.between(before, after))
+    let mut recorder = Recorder::default();
+    walk_states(before, after, &mut |difference| recorder.record(difference))?;
+    let changes = recorder.finish();
+    if changes.is_empty() {
+        return Ok(changes);
+    }
+    let keep = |state: &T| -> Arc<dyn AnyCell> { Arc::new(Cell::new(state.clone())) };
+    Ok(changes.between(keep(before), keep(after)))
 }
 
 /// As [`diff`], one change at a time: `visit` hears each as it is found, and nothing is looked at after it breaks.
@@ -49,9 +55,7 @@ pub fn diff_each<T: Entity>(
     after: &T,
     mut visit: impl FnMut(Change) -> ControlFlow<()>,
 ) -> Result<(), RepeatedError> {
-    let mut walk = Walk::new(Descend::Everything);
-    walk.compare(before, after);
-    walk.run(&mut |difference| {
+    walk_states(before, after, &mut |difference| {
         let mut flow = ControlFlow::Continue(());
         changes_of(difference, &mut |change| {
             if flow.is_continue() && !change.only_owns() {
@@ -60,6 +64,22 @@ pub fn diff_each<T: Entity>(
         });
         flow
     })
+}
+
+fn walk_states<'a, T: Entity>(before: &'a T, after: &'a T, tell: &mut Tell<'_, 'a>) -> Result<(), RepeatedError> {
+    // Two states that share everything are told apart from others here, before a walk is even begun. (Entities held by
+    // value would have to be looked through twice.)
+    let mut pairs = Pairs::new();
+    if !T::HOLDS_INLINE
+        && before.entity_id() == after.entity_id()
+        && AnyEntity::compare(before, after, &mut pairs) == Comparison::Same
+        && pairs.is_empty()
+    {
+        return Ok(());
+    }
+    let mut walk = Walk::new(Descend::Everything);
+    walk.compare(before, after);
+    walk.run(tell)
 }
 
 /// An entity with all that it owns as JSON: its id, then its stored fields by their stored names; a variant of an enum

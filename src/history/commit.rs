@@ -34,8 +34,10 @@ impl Store {
         prepared: Option<Prepared>,
         info: Info,
     ) -> Result<Committed, (CommitError, Option<Box<Run>>)> {
-        let time = info.time.unwrap_or_else(|| self.clock.at(info.ended));
-        let _guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        // A given clock is asked before the lock is taken: it may do as it likes.
+        let given = info.time.or_else(|| self.clock.as_ref().map(|clock| clock.now()));
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let time = given.unwrap_or_else(|| writer.reading.time(info.ended));
         let position = Position(self.lineages.head().0 + 1);
         let mut made = Made::new();
         if let Some(prepared) = prepared {
@@ -48,7 +50,7 @@ impl Store {
             }
         }
         let versions = made.len();
-        self.log.append(Entry { position, time, said: info.said, run: info.run, made });
+        self.log.append(Entry { position, time, said: info.said, run: info.run, made }, &mut writer.times);
         self.lineages.publish(position);
         Ok(Committed { position, versions })
     }

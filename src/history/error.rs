@@ -142,6 +142,16 @@ pub enum CommitError {
         /// Its revision now.
         found: Revision,
     },
+    /// The entity came back under another identity.
+    #[error(
+        "{entity} came back as {found}: an identity stays, so leave it as it is, and create what is to be another entity"
+    )]
+    Identity {
+        /// The entity.
+        entity: EntityId,
+        /// The identity that it came back with.
+        found: EntityId,
+    },
     /// The entity has a place already.
     #[error(
         "{entity} already stands at {first} and would stand at {second} too: take it out of the first in the same \

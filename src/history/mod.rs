@@ -23,9 +23,9 @@ pub(crate) use prepare::{Expected as ExpectedHead, Input, Prepared, Proposal};
 pub(crate) use types::Types;
 
 use crate::lineage::Lineages;
-use crate::log::Log;
+use crate::log::{Log, Times};
 use crate::when::{Clock, Position};
-use clock::Wall;
+use clock::Reading;
 
 /// The one branch that there is for now.
 pub(crate) const MAIN: &str = "main";
@@ -35,10 +35,16 @@ pub(crate) struct Store {
     pub(crate) lineages: Lineages,
     pub(crate) log: Log,
     pub(crate) types: Types,
-    clock: Wall,
+    clock: Option<Box<dyn Clock>>,
     tags: RwLock<HashMap<String, Position>>,
     /// Whoever holds it may append.
-    writer: Mutex<()>,
+    writer: Mutex<Writer>,
+}
+
+/// What only the writer changes.
+struct Writer {
+    reading: Reading,
+    times: Times,
 }
 
 impl Store {
@@ -47,9 +53,9 @@ impl Store {
             lineages: Lineages::new(),
             log: Log::new(),
             types: Types::default(),
-            clock: clock.map_or_else(Wall::machine, Wall::Given),
+            clock,
             tags: RwLock::default(),
-            writer: Mutex::new(()),
+            writer: Mutex::new(Writer { reading: Reading::new(), times: Times::default() }),
         }
     }
 }

@@ -80,6 +80,12 @@ impl Prepared {
 impl Store {
     /// Finds what changed and makes the batch of it; `None` if nothing did.
     pub(crate) fn prepare(&self, proposal: &mut Proposal) -> Result<Option<Prepared>, CommitError> {
+        for input in &proposal.inputs {
+            let (entity, found) = (input.before.entity().entity_id(), input.after.entity().entity_id());
+            if entity != found {
+                return Err(CommitError::Identity { entity, found });
+            }
+        }
         match prepare_own(proposal) {
             Some(prepared) => Ok(prepared),
             None => self.prepare_all(proposal),

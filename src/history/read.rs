@@ -6,7 +6,7 @@ use super::view::{FieldVersion, Versions};
 use super::{History, ReadError, Store};
 use crate::diff::{Changes, diff_cells};
 use crate::digest::Digest;
-use crate::entity::{AnyCell, Entity, Field, FieldToken, Pairs, TypeRow, downcast};
+use crate::entity::{AnyCell, AnyEntity, Comparison, Entity, FieldToken, Pairs, TypeRow, downcast};
 use crate::id::{EntityId, Id};
 use crate::lineage::{Gone, Ix, Payload};
 use crate::log::Entry;
@@ -65,7 +65,8 @@ impl Store {
                 }
             }
             When::Time(time) => {
-                let at = self.log.at_time(*time).ok_or(ReadError::TooEarly { when: when.clone() })?;
+                let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+                let at = writer.times.at(*time).ok_or(ReadError::TooEarly { when: when.clone() })?;
                 Ok(at.min(head))
             }
             When::Tag(tag) => {
@@ -168,7 +169,7 @@ impl History {
     ///
     /// # Errors
     /// The entity is unknown or of another type.
-    pub fn field<T: Entity, F: Field>(
+    pub fn field<T: Entity, F: Clone>(
         &self,
         id: Id<T>,
         field: FieldToken<T, F>,
@@ -177,6 +178,8 @@ impl History {
         let head = self.head();
         let last = self.store.lineages.revision(ix, head).unwrap_or(Revision(0));
         let mut found: Vec<FieldVersion<F>> = Vec::new();
+        // The own state that brought the last value.
+        let mut kept: Option<Arc<dyn AnyCell>> = None;
         for revision in (1..=last.0).map(Revision) {
             let Some((position, payload)) = self.store.lineages.version(ix, revision) else { continue };
             if !matches!(payload, Payload::Cell(_) | Payload::Record(_)) {
@@ -184,8 +187,9 @@ impl History {
             }
             let Some(cell) = self.store.own_state(ix, revision) else { continue };
             let Some(entity) = cell.entity().as_any().downcast_ref::<T>() else { continue };
-            let value = field.get(entity);
-            if found.last().is_none_or(|last| !last.value.same(value, &mut Pairs::new())) {
+            if kept.as_ref().is_none_or(|kept: &Arc<dyn AnyCell>| differs(kept.entity(), cell.entity(), field.index()))
+            {
+                let value = field.get(entity);
                 let entry = self.store.log.get(position);
                 found.push(FieldVersion {
                     revision,
@@ -194,6 +198,7 @@ impl History {
                     author: entry.and_then(Entry::author).map(str::to_owned),
                     value: value.clone(),
                 });
+                kept = Some(Arc::clone(&cell));
             }
         }
         Ok(found)
@@ -267,5 +272,14 @@ impl History {
     #[must_use]
     pub fn contains(&self, id: impl Into<EntityId>) -> bool {
         self.store.lineages.find(id.into()).is_some_and(|ix| self.store.lineages.alive(ix, LATEST).is_ok())
+    }
+}
+
+/// Whether one field differs between two own states, by the rules that decide about versions.
+fn differs(before: &dyn AnyEntity, after: &dyn AnyEntity, field: usize) -> bool {
+    match before.compare(after, &mut Pairs::new()) {
+        Comparison::Same => false,
+        Comparison::Fields(fields) => fields.iter().any(|differing| usize::from(*differing) == field),
+        Comparison::Retyped => true,
     }
 }

@@ -99,8 +99,7 @@ fn diff_narrow<'a, I: Item>(
     let mut old: SmallVec<[&'a Link<I>; NARROW]> = smallvec![old_root];
     let mut new: SmallVec<[&'a Link<I>; NARROW]> = smallvec![new_root];
     for _ in 1..before.height {
-        let unfold = |links: &[&'a Link<I>]| links.iter().flat_map(|link| Link::parts_of(&link.node)).collect();
-        let (all_old, all_new): (Vec<&'a Link<I>>, Vec<&'a Link<I>>) = (unfold(&old), unfold(&new));
+        let (all_old, all_new): (Vec<&'a Link<I>>, Vec<&'a Link<I>>) = (parts_below(&old), parts_below(&new));
         let (begin, end) = common_ends(&all_old, &all_new, |old, new| old.is_same(new));
         start += all_old[..begin].iter().map(|link| link.len).sum::<usize>();
         let (old_rest, new_rest) = (&all_old[begin..all_old.len() - end], &all_new[begin..all_new.len() - end]);
@@ -110,9 +109,15 @@ fn diff_narrow<'a, I: Item>(
         old = old_rest.into();
         new = new_rest.into();
     }
-    let slots = |links: &[&'a Link<I>]| links.iter().flat_map(|link| Slot::parts_of(&link.node)).collect();
-    let (old, new): (Vec<&'a Slot<I>>, Vec<&'a Slot<I>>) = (slots(&old), slots(&new));
+    let (old, new): (Vec<&'a Slot<I>>, Vec<&'a Slot<I>>) = (parts_below(&old), parts_below(&new));
     diff_slots(start, &old, &new, visit)
+}
+
+/// The parts of these nodes, in order.
+fn parts_below<'a, I, P: Part<I>>(links: &[&'a Link<I>]) -> Vec<&'a P> {
+    let mut parts = Vec::with_capacity(links.iter().map(|link| P::parts_of(&link.node).len()).sum());
+    links.iter().for_each(|link| parts.extend(P::parts_of(&link.node)));
+    parts
 }
 
 /// How many are the same from the beginning, and how many of the others from the end.
