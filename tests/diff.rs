@@ -215,7 +215,7 @@ for_both_schools! {
         let mut before = small_school!();
         before.students[0].gpa = f64::NAN;
         let mut after = before.clone();
-        after.students[0].gpa = -(0.0_f64 / 0.0);
+        after.students[0].gpa = -f64::NAN;
         check_changes(&before, &after, "");
     }
 
@@ -431,14 +431,14 @@ fn check_shelf(edit: impl FnOnce(&mut Shelf), expected: &str) {
 
 #[test]
 fn changes_in_values_are_told_element_by_element() {
-    check_shelf(|shelf| drop(shelf.numbers.remove(0)), "SHELF: numbers[0] - 1");
+    check_shelf(|shelf| shelf.numbers = vec![2, 3], "SHELF: numbers[0] - 1");
     check_shelf(|shelf| shelf.numbers.push(1), "SHELF: numbers[3] + 1");
     check_shelf(|shelf| shelf.numbers[1] = 5, "SHELF: numbers[1] 2 -> 5");
     check_shelf(|shelf| shelf.maybe = None, "SHELF: maybe 7 -> null");
-    check_shelf(|shelf| drop(shelf.names.remove("a")), "SHELF: names[\"a\"] - 1");
-    check_shelf(|shelf| drop(shelf.names.insert("b".into(), 3)), "SHELF: names[\"b\"] 2 -> 3");
-    check_shelf(|shelf| drop(shelf.tags.remove("red")), "SHELF: tags - \"red\"");
-    check_shelf(|shelf| drop(shelf.tags.insert("green".into())), "SHELF: tags + \"green\"");
+    check_shelf(|shelf| shelf.names.retain(|key, _| key != "a"), "SHELF: names[\"a\"] - 1");
+    check_shelf(|shelf| shelf.names.extend([("b".to_owned(), 3)]), "SHELF: names[\"b\"] 2 -> 3");
+    check_shelf(|shelf| shelf.tags.retain(|tag| tag != "red"), "SHELF: tags - \"red\"");
+    check_shelf(|shelf| shelf.tags.extend(["green".to_owned()]), "SHELF: tags + \"green\"");
     check_shelf(|shelf| shelf.notes[1].text = "2".into(), "SHELF: notes[1].text \"two\" -> \"2\"");
     check_shelf(|shelf| shelf.mood = Mood::Loud { volume: 3 }, "SHELF: mood Calm -> Loud({volume: 3})");
     check_shelf(|shelf| shelf.mood = Mood::Mixed(1, 2), "SHELF: mood Calm -> Mixed([1, 2])");
@@ -446,7 +446,7 @@ fn changes_in_values_are_told_element_by_element() {
         |shelf| shelf.nested.get_mut("k").expect("it is there")[1] = Some(4),
         "SHELF: nested[\"k\"][1] null -> 4",
     );
-    check_shelf(|shelf| drop(shelf.nested.get_mut("k").expect("it is there").pop()), "SHELF: nested[\"k\"][1] - null");
+    check_shelf(|shelf| shelf.nested.get_mut("k").expect("it is there").truncate(1), "SHELF: nested[\"k\"][1] - null");
     // A renamed key: gone under the one, new under the other.
     check_shelf(
         |shelf| {

@@ -101,9 +101,9 @@ for_both_schools! {
         check_execute("raise", json!("@ANN"), "\"raise\" takes its arguments as a JSON list, or as an object by name, not as \"@ANN\"")?;
         check_execute("note", json!({"a": 1}), "the parameters of \"note\" have no names: give a list, or name them with `.params([...])`")?;
         check_execute("raise", json!([7, 1.0]), "\"raise\", parameter \"student\": expected the address of a Student, such as \"@<id>\", found 7")?;
-        check_execute("raise", json!(["@ANN", "much"]), "\"raise\", parameter \"by\": expected a float, found \"much\"")?;
-        check_execute("note", json!(["@ANN", 7, 1]), "\"note\", parameter 2: expected text, found 7")?;
-        check_execute("note", json!(["@ANN", "x", 300]), "\"note\", parameter 3: expected an integer that fits u8, found 300")
+        check_execute("raise", json!(["@ANN", "much"]), "\"raise\", parameter \"by\": expected a number, found text \"much\"")?;
+        check_execute("note", json!(["@ANN", 7, 1]), "\"note\", parameter 2: expected text, found an integer 7")?;
+        check_execute("note", json!(["@ANN", "x", 300]), "\"note\", parameter 3: expected an integer from 0 to 255, found an integer 300")
     }
 
     #[test]

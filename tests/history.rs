@@ -540,7 +540,6 @@ struct Garden {
 }
 
 #[test]
-#[ignore = "open: what an owner keeps holds its handles' entities with their skipped fields"]
 fn skipped_fields_below_handles_are_default_on_every_read() -> Result<()> {
     fn work(garden: &mut Garden, edits: usize, renames: bool) {
         for (index, sensor) in garden.sensors.iter_mut().chain(garden.one.as_deref_mut()).enumerate() {

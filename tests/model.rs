@@ -161,7 +161,7 @@ for_all_folders! {
             return Some(&mut owner.list[at]);
         }
         if owner.extra.as_ref().is_some_and(|extra| extra.number == number) {
-            return owner.extra.as_mut().map(|extra| &mut **extra);
+            return owner.extra.as_deref_mut();
         }
         owner.keyed.values_mut().find(|child| child.number == number).map(|child| &mut **child)
     }

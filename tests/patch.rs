@@ -11,7 +11,10 @@ use indexmap::IndexMap;
 use proptest::prelude::*;
 
 /// Where each of the numbers from 1 stands: the seed of a tree around 0.
-type Seeds = Vec<(u8, u8, u8, u8)>;
+type Seeds = Vec<Seed>;
+
+/// Its turn, its owner, its place there, and what it looks like.
+type Seed = (u8, u8, u8, u8);
 
 fn seeds() -> impl Strategy<Value = Seeds> {
     prop::collection::vec(any::<(u8, u8, u8, u8)>(), 14)
@@ -20,7 +23,7 @@ fn seeds() -> impl Strategy<Value = Seeds> {
 /// The tree that the seeds stand for. Numbers that are not in it are those that were left out.
 fn tree(seeds: &Seeds) -> Spec {
     let mut root = Spec::new(0);
-    let mut order: Vec<(u8, &(u8, u8, u8, u8))> = (1..).zip(seeds).collect();
+    let mut order: Vec<(u8, &Seed)> = (1..).zip(seeds).collect();
     order.sort_by_key(|(_, (order, ..))| *order);
     for (number, (_, owner, place, look)) in order {
         if look % 5 == 0 {
@@ -242,7 +245,6 @@ fn shelf() -> impl Strategy<Value = Shelf> {
             in_order: in_order.into_iter().collect(),
             lines: lines
                 .into_iter()
-                .map(|(sku, amount)| (sku, amount))
                 .collect::<BTreeMap<u8, i64>>()
                 .into_iter()
                 .map(|(sku, amount)| Line { sku: sku.to_string(), amount })
@@ -268,7 +270,7 @@ fn shelf() -> impl Strategy<Value = Shelf> {
                 0 => shelf.book = Some(book),
                 1 => shelf.pair = (Some(book), i64::from(look)),
                 2 | 3 if rows > 0 => shelf.mixed[usize::from(order) % rows].0 = Some(book),
-                4 | 5 | 6 if rows > 0 => {
+                4..=6 if rows > 0 => {
                     let key = ["x", "y/z"][usize::from(place) % 2].to_owned();
                     shelf.deep[usize::from(order) % rows].entry(key).or_default().push(book);
                 }
@@ -313,4 +315,9 @@ fn changes_without_a_root_are_no_json_patch() {
         "these changes have no one root: take them from `diff` of two states of one entity",
     );
     let _ = book;
+}
+
+#[test]
+fn of_two_entities_the_json_patch_replaces_the_one_by_the_other() {
+    check_json(&Book { id: id("one"), title: "B".into() }, &Book { id: id("other"), title: "B".into() });
 }

@@ -34,7 +34,7 @@ use crate::entity::{AnyCell, AnyEntity, Cell, Comparison, Entity, Pairs};
 /// ```
 ///
 /// # Errors
-/// One entity stands in `after` at two places.
+/// One entity came to two places of `after`. Where it stood in one already, `Tree::of` or a commit finds it.
 pub fn diff<T: Entity>(before: &T, after: &T) -> Result<Changes, RepeatedError> {
     let mut recorder = Recorder::default();
     walk_states(before, after, &mut |difference| recorder.record(difference))?;
@@ -49,7 +49,7 @@ pub fn diff<T: Entity>(before: &T, after: &T) -> Result<Changes, RepeatedError> 
 /// As [`diff`], one change at a time: `visit` hears each as it is found, and nothing is looked at after it breaks.
 ///
 /// # Errors
-/// One entity stands in `after` at two places.
+/// One entity came to two places of `after`. Where it stood in one already, `Tree::of` or a commit finds it.
 pub fn diff_each<T: Entity>(
     before: &T,
     after: &T,

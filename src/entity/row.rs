@@ -10,11 +10,14 @@ use once_cell::sync::OnceCell;
 use super::record::{Record, restore};
 use super::{AnyCell, Cell, Entity, Source, decode_entity};
 use crate::id::EntityId;
-use crate::schema::{EntityType, Layouter, Meta};
+use crate::schema::{EntityType, Layouter, Meta, Role};
 use crate::value::{DecodeError, Value};
 
 type Decode = fn(EntityId, &Value, &mut dyn Source) -> Result<Arc<dyn AnyCell>, DecodeError>;
 type Restore = fn(EntityId, &Record, &mut dyn Source) -> Result<Arc<dyn AnyCell>, DecodeError>;
+
+/// What was worked out of types, by their Rust type.
+type Known = OnceCell<RwLock<HashMap<TypeId, bool, ahash::RandomState>>>;
 
 /// An entity type without its type.
 pub struct TypeRow {
@@ -46,27 +49,34 @@ impl TypeRow {
         }
     }
 
-    /// Whether values must be settled before they are kept: the type has skipped or specially compared fields, or holds
-    /// by value an entity of a type that has, at any depth. Worked out once per type.
+    /// Whether the type itself has skipped or specially compared fields, or holds by value, at any depth, an entity of a
+    /// type that has. Worked out once per type.
     #[must_use]
     pub fn settles(&self) -> bool {
-        self.settles || (self.holds_inline && self.settles_within())
+        static KNOWN: Known = OnceCell::new();
+        self.settles || (self.holds_inline && self.settles_within(&KNOWN, true))
     }
 
-    fn settles_within(&self) -> bool {
-        static KNOWN: OnceCell<RwLock<HashMap<TypeId, bool, ahash::RandomState>>> = OnceCell::new();
-        let known = KNOWN.get_or_init(RwLock::default);
+    /// Whether anything that such an entity can own, by value or by handle, must be settled. Worked out once per type.
+    #[must_use]
+    pub fn settles_anywhere(&self) -> bool {
+        static KNOWN: Known = OnceCell::new();
+        self.settles || self.settles_within(&KNOWN, false)
+    }
+
+    fn settles_within(&self, known: &'static Known, by_value: bool) -> bool {
+        let known = known.get_or_init(RwLock::default);
         if let Some(settles) = known.read().unwrap_or_else(PoisonError::into_inner).get(&self.type_id()) {
             return *settles;
         }
-        // Types may hold each other in a ring, which constants cannot follow.
+        // Types may own each other in a ring, which constants cannot follow.
         let mut seen = HashSet::new();
-        let mut stack = inline_types(self.meta);
+        let mut stack = owned_types(self.meta, by_value);
         let mut settles = false;
         while let Some(inner) = stack.pop() {
             if seen.insert(inner.type_id) {
                 settles |= inner.settles;
-                stack.extend(inline_types(inner.meta));
+                stack.extend(owned_types(inner.meta, by_value));
             }
         }
         known.write().unwrap_or_else(PoisonError::into_inner).insert(self.type_id(), settles);
@@ -112,14 +122,14 @@ impl TypeRow {
     }
 }
 
-/// The entity types that a type holds by value.
-fn inline_types(meta: &'static Meta) -> Vec<EntityType> {
+/// The entity types that a type owns directly, or only those that it holds by value.
+fn owned_types(meta: &'static Meta, by_value: bool) -> Vec<EntityType> {
     let mut layouter = Layouter::default();
-    for field in meta.fields.iter().filter(|field| field.inlines) {
+    for field in meta.fields.iter().filter(|field| field.inlines || (!by_value && field.role == Role::Child)) {
         (field.layout)(&mut layouter);
     }
     let mut types = layouter.entities;
-    types.extend(meta.variants.iter().flat_map(|variant| inline_types(variant())));
+    types.extend(meta.variants.iter().flat_map(|variant| owned_types(variant(), by_value)));
     types
 }
 

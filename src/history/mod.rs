@@ -5,6 +5,7 @@ mod commit;
 mod error;
 mod prepare;
 mod read;
+mod settle;
 mod tree;
 mod types;
 mod view;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::writes::{Found, Writes, reference_changes, settle};
+use super::settle::settle_all;
+use super::writes::{Found, Writes, reference_changes};
 use super::{CommitError, Store};
 use crate::diff::{Descend, Walk, Whole};
 use crate::entity::{AnyCell, Comparison, Pairs};
@@ -94,9 +95,10 @@ impl Store {
 
     fn prepare_all(&self, proposal: &mut Proposal) -> Result<Option<Prepared>, CommitError> {
         for input in &mut proposal.inputs {
-            if input.after.entity().row().settles() {
-                settle(&mut input.after, Some(input.before.entity()));
-            }
+            settle_all(Some(&input.before), &mut input.after);
+        }
+        for created in &mut proposal.created {
+            settle_all(None, created);
         }
         let (batch, inline_settled) = {
             let befores: SmallVec<[Whole<'_>; 2]> = proposal.inputs.iter().map(|input| Whole(&input.before)).collect();
@@ -135,7 +137,7 @@ impl Store {
 fn prepare_own(proposal: &mut Proposal) -> Option<Option<Prepared>> {
     let [Input { ix, before, after }] = proposal.inputs.as_slice() else { return None };
     let row = after.entity().row();
-    if row.holds_inline || row.settles() || !proposal.created.is_empty() || !proposal.removed.is_empty() {
+    if row.holds_inline || row.settles_anywhere() || !proposal.created.is_empty() || !proposal.removed.is_empty() {
         return None;
     }
     let (old, new) = (before.entity(), after.entity());

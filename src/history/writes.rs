@@ -1,10 +1,11 @@
 //! The versions of a batch: what each difference makes, new owners before what they own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::settle::entity_of;
 use super::{CommitError, Store};
 use crate::diff::{Difference, RepeatedError, Spot, Walk};
 use crate::entity::{AnyCell, AnyEntity, FieldSet, Part, Record, Slot, TypeRow};
@@ -197,8 +198,6 @@ impl<'a> Writes<'_, '_, 'a> {
 
     /// First versions of an entity and of all that it owns, but for what moved into it.
     fn add(&mut self, top: &'a dyn Slot, spot: Option<Spot<'a>>) -> Result<(), CommitError> {
-        let first = self.list.len();
-        let mut holders: Vec<Option<usize>> = Vec::new();
         let mut seen_row: Option<&'static TypeRow> = None;
         let mut stack: Vec<(&'a dyn Slot, Option<Spot<'a>>, Option<usize>)> = vec![(top, spot, None)];
         while let Some((slot, spot, holder)) = stack.pop() {
@@ -229,14 +228,12 @@ impl<'a> Writes<'_, '_, 'a> {
             let (payload, built) = self.payload(slot, None);
             let write = Write { target, payload: Some(payload), built, owner, references };
             let index = self.push(id, write);
-            holders.push(holder.filter(|_| slot.address() != 0));
             let children = stack.len();
             entity.slots(&mut |field, key, child| {
                 stack.push((child, Some(Spot { owner: entity, field, key }), Some(index)));
             });
             stack[children..].reverse();
         }
-        self.hand_up(first, &holders);
         Ok(())
     }
 
@@ -299,10 +296,11 @@ impl<'a> Writes<'_, '_, 'a> {
     fn payload(&mut self, slot: &dyn Slot, before: Option<&dyn AnyEntity>) -> (Payload, Option<Arc<dyn AnyCell>>) {
         let row = slot.entity().row();
         let mut cell = slot.cell();
-        if row.settles() {
+        // What stands under a handle was settled before the walk.
+        if cell.is_none() && row.settles() {
             let mut settled = slot.entity().to_cell();
-            settle(&mut settled, before);
-            self.inline_settled |= cell.is_none();
+            entity_of(&mut settled).settle(before);
+            self.inline_settled = true;
             cell = Some(settled);
         }
         match (row.holds_inline, cell) {
@@ -313,40 +311,17 @@ impl<'a> Writes<'_, '_, 'a> {
         }
     }
 
-    /// Puts settled states into the handles of their new owners, from the bottom up.
-    fn hand_up(&mut self, first: usize, holders: &[Option<usize>]) {
-        let settles = |write: &Write| match &write.payload {
-            Some(Payload::Cell(cell)) => cell.entity().row().settles(),
-            Some(Payload::Record(_)) => write.built.as_ref().is_some_and(|cell| cell.entity().row().settles()),
-            _ => false,
-        };
-        if !self.list[first..].iter().any(settles) {
-            return;
-        }
-        let mut replaced: HashSet<usize> = HashSet::new();
-        for index in (first..self.list.len()).rev() {
-            let Some(holder) = holders[index - first] else { continue };
-            if !settles(&self.list[index]) && !replaced.contains(&index) {
-                continue;
-            }
-            let cell = match (&self.list[index].payload, &self.list[index].built) {
-                (_, Some(cell)) | (Some(Payload::Cell(cell)), None) => Arc::clone(cell),
-                _ => continue,
-            };
-            self.adopt(holder, &cell);
-            replaced.insert(holder);
-        }
-    }
-
     /// Puts `child` into the state that a write keeps.
     fn adopt(&mut self, index: usize, child: &Arc<dyn AnyCell>) {
         let write = &mut self.list[index];
         match (&mut write.payload, &mut write.built) {
             (Some(Payload::Record(record)), Some(cell)) => {
-                adopt_into(cell, child);
+                entity_of(cell).adopt(child);
                 *record = Arc::new(cell.entity().record());
             }
-            (Some(Payload::Cell(cell)), _) => adopt_into(cell, child),
+            (Some(Payload::Cell(cell)), _) => {
+                entity_of(cell).adopt(child);
+            }
             _ => {}
         }
     }
@@ -359,20 +334,6 @@ impl<'a> Writes<'_, '_, 'a> {
         let Some(index) = owner.and_then(|edge| self.at(self.store.lineages.get(edge.owner).id)) else { return };
         self.adopt(index, &cell);
     }
-}
-
-fn adopt_into(cell: &mut Arc<dyn AnyCell>, child: &Arc<dyn AnyCell>) {
-    if Arc::get_mut(cell).is_none() {
-        *cell = cell.duplicate();
-    }
-    Arc::get_mut(cell).expect("it was duplicated if it was shared").entity_mut().adopt(child);
-}
-
-pub(super) fn settle(cell: &mut Arc<dyn AnyCell>, before: Option<&dyn AnyEntity>) {
-    if Arc::get_mut(cell).is_none() {
-        *cell = cell.duplicate();
-    }
-    Arc::get_mut(cell).expect("it was duplicated if it was shared").entity_mut().settle(before);
 }
 
 impl Store {
