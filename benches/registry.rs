@@ -292,7 +292,7 @@ fn random_moves(size: Size, count: usize) -> Vec<Move> {
 /// The reference workload: an agent goes from one node to another.
 fn moves(criterion: &mut Criterion) {
     const MOST_MOVES: usize = MOST / 2;
-    let mut group = criterion.benchmark_group("registry/move");
+    let mut group = criterion.benchmark_group("registry/move_in_map");
     for size in REFERENCE_SIZES {
         let moves = random_moves(size, MOST_MOVES);
         let build = || {
@@ -313,7 +313,7 @@ fn moves(criterion: &mut Criterion) {
     }
     group.finish();
 
-    let mut group = criterion.benchmark_group("registry/move_between_nodes");
+    let mut group = criterion.benchmark_group("registry/move");
     for size in REFERENCE_SIZES {
         let moves = random_moves(size, MOST_MOVES);
         let build = || {

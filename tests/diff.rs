@@ -597,3 +597,24 @@ fn two_states_of_two_entities_are_no_states_of_one() {
     found = changes(&book("one"), &Book { id: id("other"), ..book("one") }).to_string();
     assert_eq!(found, "Book one: removed\nBook one: added");
 }
+
+#[test]
+fn removing_the_first_of_a_list_of_pairs_is_one_removal() {
+    #[derive(heirloom::Entity, Clone)]
+    struct Line {
+        id: Id<Line>,
+        name: String,
+    }
+    #[derive(heirloom::Entity, Clone)]
+    struct Order {
+        id: Id<Order>,
+        lines: Vec<(Line, u32)>,
+    }
+    let line = |name: &str| Line { id: Id::new(), name: name.into() };
+    let before = Order { id: Id::new(), lines: vec![(line("a"), 1), (line("b"), 2), (line("c"), 3)] };
+    let mut after = before.clone();
+    after.lines.remove(0);
+    let changes = heirloom::diff(&before, &after).expect("no entity stands twice");
+    let removed: Vec<String> = changes.iter().map(|change| change.entity.to_string()).collect();
+    assert_eq!(removed, ["Line a"], "{changes}");
+}

@@ -595,3 +595,19 @@ fn a_tag_stays_and_a_branch_is_named() -> Result<()> {
     assert_eq!(text(history.on("dev").err().expect("there is one")), "there is no branch \"dev\": known is main");
     Ok(())
 }
+
+#[test]
+fn of_two_threads_that_bring_one_entity_back_one_does() {
+    let sensor = Sensor { id: id("back"), value: 0, cache: 0 };
+    for _ in 0..100 {
+        let registry = Registry::in_memory();
+        let back = registry.add(sensor.clone()).expect("it is new");
+        registry.remove(back).expect("it is there");
+        let returned = std::thread::scope(|scope| {
+            let threads = [(); 2].map(|()| scope.spawn(|| registry.add(sensor.clone()).is_ok()));
+            threads.map(|thread| thread.join().expect("adding does not panic")).iter().filter(|ok| **ok).count()
+        });
+        assert_eq!(returned, 1);
+        assert_eq!(registry.history().revision(back).expect("it is known"), Revision(3));
+    }
+}

@@ -479,3 +479,35 @@ for_both_schools! {
         Ok(())
     }
 }
+
+#[test]
+fn the_commit_of_stray_edits_is_observed_and_says_when_it_was() -> Result<()> {
+    fn look(thing: &mut Thing) {
+        let _ = thing;
+    }
+    let registry = Registry::in_memory();
+    let _ = registry.register("look", look)?;
+    let thing = registry.add(Thing { id: Id::new(), size: 1 })?;
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&heard);
+    let _subscription = registry.subscribe(move |observation| {
+        if let Observation::DidCommit { position, callable, .. } = observation {
+            hears.lock().expect("no handler panics").push((*position, callable.clone()));
+        }
+    });
+    let mut held = registry.checkout(thing)?;
+    held.size = 2;
+    let time: Timestamp = "2018-09-20T16:56:27+02:00".parse()?;
+    registry.by("dean").at(time).call(look, (&mut held,))?;
+    let heard = heard.lock().expect("no handler panics").clone();
+    assert_eq!(heard, [(heirloom::Position(2), None)]);
+    let entry = registry.history().entry(heirloom::Position(2))?.clone();
+    assert_eq!((entry.time(), entry.author()), (time, Some("dean")));
+    Ok(())
+}
+
+#[derive(heirloom::Entity, Clone, Debug)]
+struct Thing {
+    id: Id<Thing>,
+    size: u32,
+}

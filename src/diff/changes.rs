@@ -401,7 +401,7 @@ fn place_json(place: Option<&Place>) -> Json {
         .steps()
         .iter()
         .map(|step| match step {
-            Key::Index(index) => json!(index),
+            Key::Index(index) | Key::Part(index) => json!(index),
             Key::Named(key) => key.to_json(),
             Key::Whole | Key::Path(_) => Json::Null,
         })

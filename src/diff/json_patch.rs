@@ -356,7 +356,7 @@ fn push_key(owner: &dyn AnyEntity, field: u16, key: &Key, tokens: &mut Vec<Token
                 let place = entries.iter().position(|(key, _)| key == name);
                 (place, place.map(|place| &entries[place].1))
             }
-            (Key::Index(index), Value::List(items)) => (Some(*index), items.get(*index)),
+            (Key::Index(index) | Key::Part(index), Value::List(items)) => (Some(*index), items.get(*index)),
             _ => (None, None),
         };
         match step {
@@ -371,7 +371,7 @@ fn push_key(owner: &dyn AnyEntity, field: u16, key: &Key, tokens: &mut Vec<Token
 
 fn token(step: &Key) -> Token {
     match step {
-        Key::Index(index) => Token::Index(*index),
+        Key::Index(index) | Key::Part(index) => Token::Index(*index),
         Key::Named(Value::Text(text)) => Token::Name(text.to_string()),
         other => Token::Name(other.to_string()),
     }

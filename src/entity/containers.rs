@@ -326,7 +326,7 @@ macro_rules! tuples {
                 true $(&& self.$index.same(&after.$index, pairs))+
             }
             fn slots<'a>(&'a self, visit: &mut dyn FnMut(Key, &'a dyn Slot)) {
-                $(self.$index.slots(&mut |key, slot| visit(Key::Index($index).then(key), slot));)+
+                $(self.$index.slots(&mut |key, slot| visit(Key::Part($index).then(key), slot));)+
             }
             fn references(&self, visit: &mut dyn FnMut(EntityId)) {
                 $(self.$index.references(visit);)+

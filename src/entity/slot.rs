@@ -89,6 +89,8 @@ pub enum Key {
     Whole,
     /// At this position of a list.
     Index(usize),
+    /// At this position of a tuple.
+    Part(usize),
     /// Under this key of a map.
     Named(Value),
     /// In a container within a container, from the outside in.
@@ -106,13 +108,23 @@ impl Key {
         }
     }
 
-    /// The list in which the last step is a position.
+    /// The innermost list on the way.
     #[must_use]
     pub fn list(&self) -> Key {
-        match self.steps() {
-            [] | [_] => Key::Whole,
-            [outer, _] => outer.clone(),
-            [outer @ .., _] => Key::Path(outer.into()),
+        match self.in_list() {
+            None | Some(([], ..)) => Key::Whole,
+            Some(([outer], ..)) => outer.clone(),
+            Some((outer, ..)) => Key::Path(outer.into()),
+        }
+    }
+
+    /// The way to the innermost list, the position there, and the way on from it.
+    fn in_list(&self) -> Option<(&[Key], usize, &[Key])> {
+        let steps = self.steps();
+        let at = steps.iter().rposition(|step| matches!(step, Key::Index(_)))?;
+        match &steps[at] {
+            Key::Index(index) => Some((&steps[..at], *index, &steps[at + 1..])),
+            _ => None,
         }
     }
 
@@ -132,19 +144,18 @@ impl Key {
         }
     }
 
-    /// The position in the innermost list, if the last step is one.
+    /// The position in the innermost list on the way, if there is one.
     #[must_use]
     pub fn index(&self) -> Option<usize> {
-        match self.steps().last() {
-            Some(Key::Index(index)) => Some(*index),
-            _ => None,
-        }
+        self.in_list().map(|(_, index, _)| index)
     }
 
-    /// Whether both stand in the same list, at whatever position.
+    /// Whether both stand in the same list, and alike in its items, at whatever position.
     fn same_list(&self, other: &Key) -> bool {
-        match (self.steps(), other.steps()) {
-            ([outer @ .., Key::Index(_)], [other_outer @ .., Key::Index(_)]) => outer == other_outer,
+        match (self.in_list(), other.in_list()) {
+            (Some((outer, _, inner)), Some((other_outer, _, other_inner))) => {
+                outer == other_outer && inner == other_inner
+            }
             _ => false,
         }
     }
@@ -153,7 +164,7 @@ impl Key {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.steps().iter().try_for_each(|step| match step {
-            Key::Index(index) => write!(f, "[{index}]"),
+            Key::Index(index) | Key::Part(index) => write!(f, "[{index}]"),
             Key::Named(key) => write!(f, "[{key}]"),
             Key::Whole | Key::Path(_) => Ok(()),
         })

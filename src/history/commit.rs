@@ -60,6 +60,7 @@ impl Store {
             match *expected {
                 Expected::At(ix, expected) => self.check_head(ix, expected)?,
                 Expected::Absent(entity) => self.check_absent(entity)?,
+                Expected::Gone(ix, last_seen) => self.check_gone(ix, last_seen)?,
             }
         }
         for write in &prepared.batch.writes {
@@ -84,6 +85,16 @@ impl Store {
         match self.lineages.alive(ix, LATEST) {
             Ok(()) => Ok(()),
             Err(gone) => Err(self.gone(entity, gone, &LATEST.into()).into()),
+        }
+    }
+
+    fn check_gone(&self, ix: crate::lineage::Ix, last_seen: Revision) -> Result<(), CommitError> {
+        let entity = self.lineages.get(ix).id;
+        let found = self.lineages.revision(ix, LATEST).unwrap_or(Revision(0));
+        match self.lineages.alive(ix, LATEST) {
+            Ok(()) => Err(CommitError::ConflictPresent { entity, found }),
+            Err(_) if found != last_seen => Err(CommitError::Conflict { entity, expected: last_seen, found }),
+            Err(_) => Ok(()),
         }
     }
 

@@ -179,6 +179,14 @@ pub enum CommitError {
         /// Its owner.
         owner: EntityId,
     },
+    /// The entity was removed from its owner, which alone says where it stood.
+    #[error("{entity} was removed from {owner}, which says where it stood: revert that one instead")]
+    WasOwned {
+        /// The entity.
+        entity: EntityId,
+        /// Its last owner.
+        owner: EntityId,
+    },
     /// Two parts of one commit hold the same entity.
     #[error("{inner} is owned by {outer}, and both are in this commit: give the outer one alone")]
     Overlap {

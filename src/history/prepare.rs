@@ -27,6 +27,8 @@ pub(crate) struct Input {
 pub(crate) enum Expected {
     Absent(EntityId),
     At(Ix, Revision),
+    /// It was removed, by this revision or with an owner since, and nobody has brought it back.
+    Gone(Ix, Revision),
 }
 
 /// What somebody wants to commit.
@@ -100,7 +102,7 @@ impl Store {
         for created in &mut proposal.created {
             settle_all(None, created);
         }
-        let (batch, inline_settled) = {
+        let (batch, returning, inline_settled) = {
             let befores: SmallVec<[Whole<'_>; 2]> = proposal.inputs.iter().map(|input| Whole(&input.before)).collect();
             let afters: SmallVec<[Whole<'_>; 2]> = proposal.inputs.iter().map(|input| Whole(&input.after)).collect();
             let created: Vec<Whole<'_>> = proposal.created.iter().map(Whole).collect();
@@ -128,7 +130,9 @@ impl Store {
         } else {
             proposal.inputs.drain(..).map(|input| (input.ix, input.after)).collect()
         };
-        Ok(Some(Prepared { batch, expected: std::mem::take(&mut proposal.expected), keep }))
+        let mut expected = std::mem::take(&mut proposal.expected);
+        expected.extend(returning);
+        Ok(Some(Prepared { batch, expected, keep }))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::prepare::Expected;
 use super::settle::entity_of;
 use super::{CommitError, Store};
 use crate::diff::{Difference, RepeatedError, Spot, Walk};
@@ -12,7 +13,7 @@ use crate::entity::{AnyCell, AnyEntity, FieldSet, Part, Record, Slot, TypeRow};
 use crate::id::EntityId;
 use crate::lineage::{Batch, Gone, Ix, OwnerChange, Payload, ReferenceChange, Target, Write, WriteTarget};
 use crate::value::Value;
-use crate::when::LATEST;
+use crate::when::{LATEST, Revision};
 
 /// A difference with what it is about, held until all are known: new entities come first in a batch.
 pub(super) enum Found<'a> {
@@ -52,6 +53,8 @@ pub(super) struct Writes<'s, 'w, 'a> {
     index: Option<HashMap<EntityId, usize, ahash::RandomState>>,
     /// How many of the list, from its start, are entities that come.
     arrived: usize,
+    /// Entities that come again, with the last revision that was seen.
+    returning: Vec<(Ix, Revision)>,
     /// What owned entities that come again when they went, and they themselves.
     left: Vec<(EntityId, Ix)>,
     /// Whether an entity held by value was settled, so that its holder's value is not what is kept.
@@ -67,14 +70,16 @@ impl<'s, 'w, 'a> Writes<'s, 'w, 'a> {
             ids: SmallVec::new(),
             index: None,
             inline_settled: false,
-            arrived: Default::default(),
-            left: Default::default(),
+            arrived: 0,
+            returning: Vec::new(),
+            left: Vec::new(),
         }
     }
 
-    /// The batch, and whether the value of some holder is not what is kept.
-    pub(super) fn finish(mut self) -> (Batch, bool) {
-        (Batch { ended: self.ended(), writes: self.list }, self.inline_settled)
+    /// The batch, what must still be gone when it is appended, and whether the value of some holder is not what is kept.
+    pub(super) fn finish(mut self) -> (Batch, Vec<Expected>, bool) {
+        let gone = self.returning.drain(..).map(|(ix, revision)| Expected::Gone(ix, revision)).collect();
+        (Batch { ended: self.ended(), writes: self.list }, gone, self.inline_settled)
     }
 }
 
@@ -262,6 +267,8 @@ impl<'a> Writes<'_, '_, 'a> {
             }
             Err(Gone::Removed { .. } | Gone::NotYet) => {}
         }
+        let last_seen = self.store.lineages.revision(ix, LATEST).unwrap_or(Revision(0));
+        self.returning.push((ix, last_seen));
         if let Some(last) = self.store.lineages.last(ix) {
             last.entity().slots(&mut |_, _, slot| self.left.push((slot.id(), ix)));
         }

@@ -123,7 +123,7 @@ impl<'r> Batch<'r> {
                         // Where it stood is its owner's to say.
                         let owner = store.lineages.get(edge.owner).id;
                         return Err(match gone {
-                            Gone::Removed { .. } => CommitError::Owned { entity: id.entity_id(), owner },
+                            Gone::Removed { .. } => CommitError::WasOwned { entity: id.entity_id(), owner },
                             Gone::NotYet => store.gone(id.entity_id(), gone, &when).into(),
                         });
                     }

@@ -71,7 +71,7 @@ pub trait Callable<M>: Send + Sync + 'static {
     fn invoke(&self, slots: &mut <Self::Signature as Signature>::Slots) -> Self::Output;
 }
 
-/// Arguments for the parameters `S`: a tuple, one for each; a lone entity needs none.
+/// Arguments for the parameters `S`: a tuple, one for each.
 #[diagnostic::on_unimplemented(
     message = "these arguments do not fit the parameters of the callable",
     label = "expected a tuple with one argument for each parameter",

@@ -109,8 +109,15 @@ impl<'r> Caller<'r> {
         }
         let run = |registered: &Registered| {
             let mut loading = self.loading();
-            let slots =
-                arguments.load(&mut loading).map_err(|(index, error)| registered.argument_error(index, error))?;
+            let slots = arguments.load(&mut loading);
+            for committed in loading.committed.drain(..) {
+                self.observe(|| Observation::DidCommit {
+                    position: committed.position,
+                    callable: None,
+                    versions: committed.versions,
+                });
+            }
+            let slots = slots.map_err(|(index, error)| registered.argument_error(index, error))?;
             let outcome = self.run(&function, registered, slots)?;
             arguments.refresh(&loading);
             Ok(outcome)
@@ -140,7 +147,7 @@ impl<'r> Caller<'r> {
     }
 
     pub(super) fn loading(&self) -> Loading<'_> {
-        Loading::new(&self.registry.inner.store, self.strays, self.said.as_deref())
+        Loading::new(&self.registry.inner.store, self.strays, self.said.as_deref(), self.time)
     }
 
     /// Runs a callable on what was loaded.

@@ -158,9 +158,10 @@ impl<T: Entity> Held<T> {
         let prepared = loading.store.prepare(&mut proposal)?;
         let mut said = loading.said.cloned().unwrap_or_default();
         said.message = Some("edits made outside the registry".into());
-        let info = Info { said: Some(Arc::new(said)), ..Info::default() };
+        let info = Info { said: Some(Arc::new(said)), time: loading.time, ..Info::default() };
         let committed = loading.store.commit(prepared, info).map_err(|(error, _)| error)?;
         loading.at = committed.position;
+        loading.committed.push(committed);
         self.refresh(loading.store);
         Ok(())
     }

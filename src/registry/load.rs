@@ -6,12 +6,12 @@ use super::error::{AddressError, ArgumentError};
 use super::held::{Held, Strays};
 use super::kinds::{Access, Editing, Loaded, Param, ParamKind, PlainParam, PlainSlot, row_of, typed};
 use crate::entity::{Entity, Field};
-use crate::history::{ReadError, Store};
+use crate::history::{Committed, ReadError, Store};
 use crate::id::{EntityId, Id};
 use crate::lineage::Ix;
 use crate::log::Said;
 use crate::value::Value;
-use crate::when::{Position, Revision, When};
+use crate::when::{Position, Revision, Timestamp, When};
 
 /// An entity that a run uses.
 #[derive(Clone, Copy, Debug)]
@@ -26,11 +26,14 @@ pub struct Loading<'r> {
     pub(super) at: Position,
     pub(super) strays: Strays,
     pub(super) said: Option<&'r Said>,
+    pub(super) time: Option<Timestamp>,
+    /// Commits of stray edits, to be told of.
+    pub(super) committed: Vec<Committed>,
 }
 
 impl<'r> Loading<'r> {
-    pub(super) fn new(store: &'r Store, strays: Strays, said: Option<&'r Said>) -> Self {
-        Self { store, at: store.lineages.head(), strays, said }
+    pub(super) fn new(store: &'r Store, strays: Strays, said: Option<&'r Said>, time: Option<Timestamp>) -> Self {
+        Self { store, at: store.lineages.head(), strays, said, time, committed: Vec::new() }
     }
 
     /// The entity of an id.

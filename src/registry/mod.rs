@@ -353,7 +353,7 @@ impl Registry {
     /// # Errors
     /// It is unknown, of another type, or removed.
     pub fn checkout<T: Entity>(&self, id: Id<T>) -> Result<Held<T>, ReadError> {
-        let loading = Loading::new(&self.inner.store, self.inner.strays, None);
+        let loading = Loading::new(&self.inner.store, self.inner.strays, None, None);
         loading.entity(id).map(Held::new)
     }
 
