@@ -593,6 +593,8 @@ fn a_tag_stays_and_a_branch_is_named() -> Result<()> {
     );
     assert_eq!(history.on("main")?.branch(), "main");
     assert_eq!(text(history.on("dev").err().expect("there is one")), "there is no branch \"dev\": known is main");
+    registry.by("dean").on("main")?.add(Sensor { id: id("c"), value: 1, cache: 0 })?;
+    assert!(registry.by("dean").on("dev").is_err());
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use once_cell::sync::OnceCell;
 use super::record::{Record, restore};
 use super::{AnyCell, Cell, Entity, Source, decode_entity};
 use crate::id::EntityId;
-use crate::schema::{EntityType, Layouter, Meta, Role};
+use crate::schema::{EntityType, FieldMeta, Layouter, Meta, Role};
 use crate::value::{DecodeError, Value};
 
 type Decode = fn(EntityId, &Value, &mut dyn Source) -> Result<Arc<dyn AnyCell>, DecodeError>;
@@ -61,7 +61,8 @@ impl TypeRow {
     #[must_use]
     pub fn settles_anywhere(&self) -> bool {
         static KNOWN: Known = OnceCell::new();
-        self.settles || self.settles_within(&KNOWN, false)
+        let owns = self.holds_inline || !self.meta.variants.is_empty() || self.meta.fields.iter().any(owns);
+        self.settles || (owns && self.settles_within(&KNOWN, false))
     }
 
     fn settles_within(&self, known: &'static Known, by_value: bool) -> bool {
@@ -122,10 +123,14 @@ impl TypeRow {
     }
 }
 
+fn owns(field: &FieldMeta) -> bool {
+    field.role == Role::Child
+}
+
 /// The entity types that a type owns directly, or only those that it holds by value.
 fn owned_types(meta: &'static Meta, by_value: bool) -> Vec<EntityType> {
     let mut layouter = Layouter::default();
-    for field in meta.fields.iter().filter(|field| field.inlines || (!by_value && field.role == Role::Child)) {
+    for field in meta.fields.iter().filter(|field| field.inlines || (!by_value && owns(field))) {
         (field.layout)(&mut layouter);
     }
     let mut types = layouter.entities;

@@ -141,7 +141,7 @@ impl Store {
 fn prepare_own(proposal: &mut Proposal) -> Option<Option<Prepared>> {
     let [Input { ix, before, after }] = proposal.inputs.as_slice() else { return None };
     let row = after.entity().row();
-    if row.holds_inline || row.settles_anywhere() || !proposal.created.is_empty() || !proposal.removed.is_empty() {
+    if row.holds_inline || row.settles() || !proposal.created.is_empty() || !proposal.removed.is_empty() {
         return None;
     }
     let (old, new) = (before.entity(), after.entity());

@@ -19,7 +19,7 @@ use super::table::Registered;
 use super::{Access, Registry};
 use crate::children::LoadFailure;
 use crate::entity::EncodeFailure;
-use crate::history::{CommitError, Committed, Gathered, History, Info, Prepared, Proposal};
+use crate::history::{CommitError, Committed, Gathered, History, Info, Prepared, Proposal, ReadError};
 use crate::id::with_ids;
 use crate::log::{Run, RunEnd, Said};
 use crate::when::{LATEST, Timestamp};
@@ -63,6 +63,14 @@ impl<'r> Caller<'r> {
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.said().properties.insert(name.into(), value.into());
         self
+    }
+
+    /// Works on a branch.
+    ///
+    /// # Errors
+    /// There is no branch of that name; for now there is `main` alone, which is also where a caller begins.
+    pub fn on(self, branch: &str) -> Result<Self, ReadError> {
+        self.registry.history().on(branch).map(|_| self)
     }
 
     /// Says when it was, in place of the clock.
