@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::json_patch::escape;
 use super::walk::{Difference, Spot};
 use super::{JsonPatchError, deep_json, json_patch};
 use crate::entity::{AnyCell, AnyEntity, Key, Slot};
@@ -387,11 +388,6 @@ fn change_json(change: &Change) -> Vec<Json> {
         }
     }
     vec![line]
-}
-
-/// A token of a JSON Pointer (RFC 6901, section 3).
-pub(super) fn escape(token: &str) -> String {
-    token.replace('~', "~0").replace('/', "~1")
 }
 
 fn place_json(place: Option<&Place>) -> Json {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::changes::escape;
 use super::walk::{Descend, Difference, RepeatedError, Spot, Walk, Whole};
 use crate::entity::{AnyCell, AnyEntity, Key, Slot};
 use crate::id::EntityId;
@@ -475,4 +474,9 @@ fn text_keys(
 ) -> bool {
     removed.iter().chain(inserted).all(|(_, key, _)| is_plain_name(key))
         && entries.iter().all(|(key, _)| is_plain_name(key))
+}
+
+/// A token of a JSON Pointer (RFC 6901, section 3).
+pub(super) fn escape(token: &str) -> String {
+    token.replace('~', "~0").replace('/', "~1")
 }

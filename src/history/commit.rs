@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use super::prepare::Expected;
+use super::proposal::Expected;
 use super::{CommitError, Prepared, Store};
 use crate::id::EntityId;
 use crate::lineage::{Gone, Made, OwnerChange, Target, WriteTarget};

@@ -4,6 +4,7 @@ mod clock;
 mod commit;
 mod error;
 mod prepare;
+mod proposal;
 mod read;
 mod settle;
 mod tree;
@@ -19,8 +20,8 @@ pub use tree::{Edge, TreeAt};
 pub use view::{FieldVersion, Version, VersionKind, Versions};
 
 pub(crate) use commit::{Committed, Info};
-pub use prepare::Gathered;
-pub(crate) use prepare::{Expected as ExpectedHead, Input, Prepared, Proposal};
+pub use proposal::Gathered;
+pub(crate) use proposal::{Expected as ExpectedHead, Input, Prepared, Proposal};
 pub(crate) use types::Types;
 
 use crate::lineage::Lineages;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::prepare::Expected;
+use super::proposal::Expected;
 use super::settle::entity_of;
 use super::{CommitError, Store};
 use crate::diff::{Difference, RepeatedError, Spot, Walk};
