@@ -613,3 +613,35 @@ fn of_two_threads_that_bring_one_entity_back_one_does() {
         assert_eq!(registry.history().revision(back).expect("it is known"), Revision(3));
     }
 }
+
+#[test]
+fn what_an_owner_takes_with_it_is_gone_for_every_thread_that_looked_meanwhile() {
+    for round in 0..50 {
+        let registry = Registry::in_memory();
+        let garden = Garden {
+            id: id("garden"),
+            name: "G".into(),
+            sensors: Children::try_from_iter((0..20).map(|at| Sensor {
+                id: id(&format!("{round} {at}")),
+                value: 0,
+                cache: 0,
+            }))
+            .expect("no id stands twice"),
+            one: None,
+        };
+        let sensors: Vec<Id<Sensor>> = garden.sensors.iter().map(|sensor| sensor.id).collect();
+        let garden = registry.add(garden).expect("it is new");
+        let start = Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                for _ in 0..20 {
+                    sensors.iter().for_each(|sensor| _ = registry.history().contains(*sensor));
+                }
+            });
+            start.wait();
+            registry.remove(garden).expect("it is there");
+        });
+        assert!(sensors.iter().all(|sensor| !registry.history().contains(*sensor)), "round {round}");
+    }
+}

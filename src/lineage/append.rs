@@ -123,10 +123,8 @@ impl Lineages {
         built: Option<Arc<dyn AnyCell>>,
     ) -> u32 {
         let mut state = self.get(ix).write();
-        let payload = payload.unwrap_or_else(|| {
-            self.removals.fetch_add(1, Ordering::Release);
-            Payload::Removed { own: own_of_newest(&state) }
-        });
+        let removes = payload.is_none();
+        let payload = payload.unwrap_or_else(|| Payload::Removed { own: own_of_newest(&state) });
         if let Some(owner) = owner
             && state.owner(at) != owner
         {
@@ -135,6 +133,12 @@ impl Lineages {
         state.versions.push(Version { position: at, payload });
         let index = state.versions.len() - 1;
         state.built = built.map(|cell| (index, cell));
+        if removes {
+            // In this order, and only now: whoever counts this removal must find it when it looks, or know that it looks
+            // at an earlier position.
+            self.last_removal.store(at.0, Ordering::Release);
+            self.removals.fetch_add(1, Ordering::Release);
+        }
         u32::try_from(index).expect("fewer than 2^32 versions fit in memory")
     }
 

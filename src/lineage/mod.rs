@@ -129,6 +129,8 @@ pub(crate) struct Lineages {
     incoming: Incoming,
     /// How many removals there were.
     removals: AtomicU64,
+    /// The position of the last of them, which may not be published yet.
+    last_removal: AtomicU64,
     /// The newest position that readers may see.
     head: AtomicU64,
 }
@@ -140,6 +142,7 @@ impl Lineages {
             rows: boxcar::Vec::new(),
             incoming: Incoming::new(),
             removals: AtomicU64::new(0),
+            last_removal: AtomicU64::new(0),
             head: AtomicU64::new(0),
         }
     }

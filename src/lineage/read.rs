@@ -75,7 +75,7 @@ impl Lineages {
                 Some((_, None)) | None => None,
             };
         }
-        if at >= self.head() {
+        if at >= self.head() && at.0 >= self.last_removal.load(Ordering::Acquire) {
             lineage.alive_at.store(removals, Ordering::Relaxed);
         }
         Ok(())
