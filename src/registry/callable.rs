@@ -139,7 +139,6 @@ macro_rules! arities {
 
             fn invoke(&self, slots: &mut ($(SlotOf<$param>,)*)) -> Out {
                 // Through a bound of its own: `self` fits the items of `slots` by the higher-ranked one alone.
-                #[allow(clippy::too_many_arguments)]
                 fn through<$($param,)* Out>(function: impl Fn($($param),*) -> Out, $($name: $param),*) -> Out {
                     function($($name),*)
                 }
