@@ -511,3 +511,34 @@ struct Thing {
     id: Id<Thing>,
     size: u32,
 }
+
+#[test]
+fn a_held_value_that_cannot_be_written_is_an_error_wherever_it_is_compared() -> Result<()> {
+    #[derive(Clone, PartialEq, serde::Deserialize)]
+    struct Shy(bool);
+    impl serde::Serialize for Shy {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+            if self.0 { Err(serde::ser::Error::custom("too shy")) } else { serializer.serialize_bool(self.0) }
+        }
+    }
+    #[derive(heirloom::Entity, Clone)]
+    struct Guest {
+        id: Id<Guest>,
+        #[entity(value)]
+        shy: Shy,
+    }
+    fn greet(guest: &mut Guest) {
+        let _ = guest;
+    }
+    let registry = Registry::in_memory();
+    let _ = registry.register("greet", greet)?;
+    let guest = registry.add(Guest { id: Id::new(), shy: Shy(false) })?;
+    let mut held = registry.checkout(guest)?;
+    held.shy = Shy(true);
+    let saved = registry.save(&mut held).expect_err("it cannot be compared").to_string();
+    assert!(saved.contains("too shy"), "{saved}");
+    let called = registry.call(greet, (&mut held,)).expect_err("it cannot be compared").to_string();
+    assert!(called.contains("too shy"), "{called}");
+    assert_eq!(registry.history().revision(guest)?, Revision(1));
+    Ok(())
+}

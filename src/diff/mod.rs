@@ -35,6 +35,10 @@ use crate::entity::{AnyCell, AnyEntity, Cell, Comparison, Entity, Pairs};
 ///
 /// # Errors
 /// One entity came to two places of `after`. Where it stood in one already, `Tree::of` or a commit finds it.
+///
+/// # Panics
+/// Unwinds if the `Serialize` of a foreign value (`#[entity(value)]`) refuses to write it, or a cold child cannot be loaded;
+/// within a registry both are errors.
 pub fn diff<T: Entity>(before: &T, after: &T) -> Result<Changes, RepeatedError> {
     let mut recorder = Recorder::default();
     walk_states(before, after, &mut |difference| recorder.record(difference))?;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::entity::{AnyCell, AnyEntity};
+use crate::entity::{AnyCell, AnyEntity, ChildChange, Comparison, Pairs, Slot};
 
 /// One entity that was touched, or is new.
 struct Touched {
@@ -48,24 +48,45 @@ fn touched(before: Option<&Arc<dyn AnyCell>>, after: &Arc<dyn AnyCell>) -> Vec<T
     let mut next = 0;
     while next < touched.len() {
         let (cell, before) = (Arc::clone(&touched[next].cell), touched[next].before.clone());
-        cell.entity().slots(&mut |_, _, slot| {
-            if !slot.entity().row().settles_anywhere() {
-                return;
+        let mut take = |was: Option<&dyn Slot>, slot: &dyn Slot| {
+            if slot.entity().row().settles_anywhere() {
+                touched.push(Touched {
+                    cell: slot.cell().unwrap_or_else(|| slot.entity().to_cell()),
+                    before: was.map(|was| was.cell().unwrap_or_else(|| was.entity().to_cell())),
+                    holder: Some(next),
+                    inline: slot.address() == 0,
+                });
             }
-            let was = before.as_ref().and_then(|before| before.entity().find(slot.id())).map(|(_, _, was)| was);
-            if was.is_some_and(|was| was.is_same(slot)) {
-                return;
-            }
-            touched.push(Touched {
-                cell: slot.cell().unwrap_or_else(|| slot.entity().to_cell()),
-                before: was.map(|was| was.cell().unwrap_or_else(|| was.entity().to_cell())),
-                holder: Some(next),
-                inline: slot.address() == 0,
-            });
-        });
+        };
+        match &before {
+            Some(before) => differing(before.entity(), cell.entity(), &mut take),
+            None => cell.entity().slots(&mut |_, _, slot| take(None, slot)),
+        }
         next += 1;
     }
     touched
+}
+
+/// Who takes an entity that was touched: as it was, if it was there, and as it is.
+type Take<'t> = dyn FnMut(Option<&dyn Slot>, &dyn Slot) + 't;
+
+/// The owned entities that differ, or may: found by the comparison, so that those in common are not even counted.
+fn differing(before: &dyn AnyEntity, after: &dyn AnyEntity, take: &mut Take<'_>) {
+    let mut pairs = Pairs::every();
+    match before.compare(after, &mut pairs) {
+        Comparison::Same => {}
+        Comparison::Fields(fields) => {
+            for field in fields {
+                before.pair(field, after, &mut |change| match change {
+                    ChildChange::Paired(was, slot) => take(Some(was), slot),
+                    ChildChange::Added(_, slot) => take(None, slot),
+                    ChildChange::Removed(..) | ChildChange::Moved { .. } | ChildChange::Reordered { .. } => {}
+                });
+            }
+        }
+        Comparison::Retyped => after.slots(&mut |_, _, slot| take(None, slot)),
+    }
+    pairs.iter().filter(|(was, slot)| !was.is_same(*slot)).for_each(|(was, slot)| take(Some(*was), *slot));
 }
 
 /// The entity of a cell for writing; a shared cell is copied first.

@@ -1,15 +1,13 @@
 //! Commits without a callable: added, saved and removed entities as one.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::caller::Caller;
-use super::held::Held;
+use super::held::{Held, caught};
 use super::kinds::row_of;
 use super::observe::Observation;
 use super::outcome::Outcome;
-use crate::children::LoadFailure;
-use crate::entity::{Cell, EncodeFailure, Entity};
+use crate::entity::{Cell, Entity};
 use crate::history::{CommitError, ExpectedHead, Input, Prepared, Proposal, ReadError};
 use crate::id::{EntityId, Id};
 use crate::lineage::{Gone, Ix};
@@ -76,14 +74,17 @@ impl<'r> Batch<'r> {
     }
 
     /// Takes the edits of a held entity; its base must still be the newest version.
-    pub fn save_held<T: Entity>(mut self, held: &Held<T>) -> Self {
-        if let Some(edits) = held.edits() {
-            self.proposal.expected.extend(edits.expected);
-            self.proposal.inputs.extend(edits.inputs);
-        } else {
-            self.proposal.expected.push(ExpectedHead::At(held.ix, held.base()));
-        }
-        self
+    pub fn save_held<T: Entity>(self, held: &Held<T>) -> Self {
+        self.attempt(|batch| {
+            match held.edits()? {
+                Some(edits) => {
+                    batch.proposal.expected.extend(edits.expected);
+                    batch.proposal.inputs.extend(edits.inputs);
+                }
+                None => batch.proposal.expected.push(ExpectedHead::At(held.ix, held.base())),
+            }
+            Ok(())
+        })
     }
 
     /// Removes a root with all that it owns. Its versions stay readable.
@@ -159,10 +160,8 @@ impl<'r> Batch<'r> {
         self.refuse_overlaps()?;
         let registry = self.caller.registry;
         let store = &registry.inner.store;
-        let prepared = match catch_unwind(AssertUnwindSafe(|| store.prepare(&mut self.proposal))) {
-            Ok(prepared) => prepared?.unwrap_or_else(|| Prepared::only(self.proposal.expected)),
-            Err(payload) => return Err(unwound(payload)),
-        };
+        let prepared = caught(|| store.prepare(&mut self.proposal))?;
+        let prepared = prepared.unwrap_or_else(|| Prepared::only(self.proposal.expected));
         let committed = store.commit(Some(prepared), self.caller.info(None)).map_err(|(error, _)| error)?;
         self.caller.observe(|| Observation::DidCommit {
             position: committed.position,
@@ -197,18 +196,6 @@ impl<'r> Batch<'r> {
             }
         }
         Ok(())
-    }
-}
-
-/// What an unwinding while comparing was. A panic of the user's own code goes on.
-fn unwound(payload: Box<dyn std::any::Any + Send>) -> CommitError {
-    let payload = match payload.downcast::<EncodeFailure>() {
-        Ok(failure) => return CommitError::Unwritable(failure.to_string()),
-        Err(payload) => payload,
-    };
-    match payload.downcast::<LoadFailure>() {
-        Ok(failure) => CommitError::Load(failure.0),
-        Err(payload) => std::panic::resume_unwind(payload),
     }
 }
 

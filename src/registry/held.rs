@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::ops::{ControlFlow, Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::error::ArgumentError;
 use super::kinds::{Editing, Loaded, typed};
 use super::load::Loading;
+use crate::children::LoadFailure;
 use crate::diff::{Descend, Walk, Whole, diff_cells};
-use crate::entity::{AnyCell, Cell, Entity};
+use crate::entity::{AnyCell, Cell, EncodeFailure, Entity};
 use crate::history::{CommitError, ExpectedHead, Info, Input, Proposal, Store};
 use crate::id::Id;
 use crate::lineage::Ix;
@@ -80,15 +82,16 @@ impl<T: Entity> Held<T> {
     }
 
     /// What is to be committed for its edits; `None` if there are none.
-    pub(super) fn edits(&self) -> Option<Proposal> {
+    pub(super) fn edits(&self) -> Result<Option<Proposal>, CommitError> {
         let now: Arc<dyn AnyCell> = Arc::new(Cell::new(self.value.clone()));
-        self.is_edited(&now).then(|| {
+        let edited = caught(|| Ok(self.is_edited(&now)))?;
+        Ok(edited.then(|| {
             let mut proposal = Proposal::default();
             proposal.expected.push(ExpectedHead::At(self.ix, self.revision));
             let before: Arc<dyn AnyCell> = Arc::<Cell<T>>::clone(&self.base);
             proposal.inputs.push(Input { ix: self.ix, before, after: now });
             proposal
-        })
+        }))
     }
 
     /// Takes the newest version as its base and value.
@@ -129,7 +132,7 @@ impl<T: Entity> Held<T> {
     /// As an argument that is read: its edits cannot be committed, for it is only lent.
     pub(super) fn load_unchanged(&self, loading: &Loading<'_>) -> Result<Loaded<T>, ArgumentError> {
         self.check_newest(loading)?;
-        if loading.strays != Strays::Unchecked && self.edits().is_some() {
+        if loading.strays != Strays::Unchecked && self.edits()?.is_some() {
             return Err(self.stray(&self.value));
         }
         Ok(self.loaded())
@@ -143,10 +146,10 @@ impl<T: Entity> Held<T> {
                 let after = Arc::new(Cell::new(self.value.clone()));
                 return Ok(Editing { loaded: self.loaded(), after });
             }
-            Strays::Refuse if self.edits().is_some() => return Err(self.stray(&self.value)),
+            Strays::Refuse if self.edits()?.is_some() => return Err(self.stray(&self.value)),
             Strays::Refuse => {}
             Strays::Commit => {
-                if let Some(proposal) = self.edits() {
+                if let Some(proposal) = self.edits()? {
                     self.commit(proposal, loading)?;
                 }
             }
@@ -155,7 +158,7 @@ impl<T: Entity> Held<T> {
     }
 
     fn commit(&mut self, mut proposal: Proposal, loading: &mut Loading<'_>) -> Result<(), CommitError> {
-        let prepared = loading.store.prepare(&mut proposal)?;
+        let prepared = caught(|| loading.store.prepare(&mut proposal))?;
         let mut said = loading.said.cloned().unwrap_or_default();
         said.message = Some("edits made outside the registry".into());
         let info = Info { said: Some(Arc::new(said)), time: loading.time, ..Info::default() };
@@ -164,6 +167,23 @@ impl<T: Entity> Held<T> {
         loading.committed.push(committed);
         self.refresh(loading.store);
         Ok(())
+    }
+}
+
+/// Does what compares states: what a child that cannot be loaded or a value that cannot be written unwinds with becomes an
+/// error. A panic of the user's own code goes on.
+pub(super) fn caught<R>(work: impl FnOnce() -> Result<R, CommitError>) -> Result<R, CommitError> {
+    let payload = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => return result,
+        Err(payload) => payload,
+    };
+    let payload = match payload.downcast::<EncodeFailure>() {
+        Ok(failure) => return Err(CommitError::Unwritable(failure.to_string())),
+        Err(payload) => payload,
+    };
+    match payload.downcast::<LoadFailure>() {
+        Ok(failure) => Err(CommitError::Load(failure.0)),
+        Err(payload) => resume_unwind(payload),
     }
 }
 
