@@ -94,6 +94,7 @@ impl<'a> Item<'a> {
             generics.make_where_clause().predicates.push(parse_quote!(#clone));
         }
         let (impl_generics, _, where_clause) = generics.split_for_impl();
+        // Allowed: whoever derives is not to be warned of what the derive writes.
         quote! {
             #[automatically_derived]
             #[allow(trivial_bounds, deprecated, clippy::all, clippy::pedantic, clippy::nursery)]
@@ -105,6 +106,7 @@ impl<'a> Item<'a> {
     pub(crate) fn own_header(&self) -> TokenStream {
         let target = self.target();
         let (impl_generics, _, where_clause) = self.generics.split_for_impl();
+        // Allowed: whoever derives is not to be warned of what the derive writes.
         quote! {
             #[automatically_derived]
             #[allow(dead_code, deprecated, non_upper_case_globals, clippy::all, clippy::pedantic, clippy::nursery)]

@@ -229,6 +229,7 @@ fn of_enum(item: &Item<'_>, variants: &[(&Ident, &Type)]) -> TokenStream {
     let (aliases, parameters) = (item.aliases(), item.parameters());
     let (variant, ty): (Vec<&Ident>, Vec<&Type>) = variants.iter().copied().unzip();
     let check = item.is_generic().then(|| check_names(item, variants)).map(|check| quote!(const { #check };));
+    // Allowed: whoever derives is not to be warned of what the derive writes.
     quote! {
         #[allow(unreachable_patterns)]
         #entity_header {

@@ -66,6 +66,7 @@ fn tokens(item: &Item<'_>, input: &DeriveInput) -> TokenStream {
             #vis const #token: #krate::FieldToken<Self, #ty> = #krate::FieldToken::new(0, |entity| &entity.#ident);
         })
     });
+    // Allowed: whoever derives is not to be warned of what the derive writes.
     quote! {
         #[allow(missing_docs)]
         #header {

@@ -82,6 +82,7 @@ fn value_type(item: &Item<'_>, variants: &[Variant<'_>], is_enum: bool) -> Token
         }
     });
     let builds = variants.iter().enumerate().map(|(number, variant)| build(item, variant, number));
+    // Allowed: whoever derives is not to be warned of what the derive writes.
     quote! {
         #[allow(unreachable_patterns)]
         #value_type_header {
