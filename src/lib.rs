@@ -89,7 +89,7 @@ pub mod __private {
         Handling, Key, Native, NoSource, OwnId, Pairs, Part, Record, Slot, Source, TypeRow, ValueField, ValueFields,
         ValueType, Visit, VisitMut, VisitPair, decode_entity, inline,
     };
-    pub use crate::history::Gathered;
+    pub use crate::history::Proposal;
     pub use crate::registry::{
         Arg, Arguments, CreatedOutput, Failure, Output, OutputKind, Param, PlainOutput, PlainParam, Signature,
     };

@@ -71,8 +71,10 @@ pub(crate) struct Callable {
 pub struct Run {
     pub(crate) callable: Arc<Callable>,
     pub(crate) arguments: SmallVec<[Argument; 2]>,
-    pub(crate) end: RunEnd,
-    pub(crate) duration: Duration,
+    /// How it ended, if it did not just return.
+    pub(crate) end: Option<Box<RunEnd>>,
+    /// How long it took.
+    pub(crate) nanos: u64,
 }
 
 impl Run {
@@ -97,13 +99,13 @@ impl Run {
     /// How it ended.
     #[must_use]
     pub fn end(&self) -> &RunEnd {
-        &self.end
+        self.end.as_deref().unwrap_or(&RunEnd::Returned)
     }
 
     /// How long the callable itself took.
     #[must_use]
     pub fn duration(&self) -> Duration {
-        self.duration
+        Duration::from_nanos(self.nanos)
     }
 }
 
@@ -124,9 +126,11 @@ pub struct Entry {
     pub(crate) position: Position,
     pub(crate) time: Timestamp,
     pub(crate) said: Option<Arc<Said>>,
-    pub(crate) run: Option<Box<Run>>,
-    /// The versions it made: the place of the lineage, the index of the version.
-    pub(crate) made: Made,
+    pub(crate) run: Option<Run>,
+    /// How many versions it made.
+    versions: u32,
+    /// Where the log has these; nowhere if there are none, as for a run that changed nothing.
+    made: u32,
 }
 
 impl Entry {
@@ -168,13 +172,13 @@ impl Entry {
     /// The run that made it, if a callable did.
     #[must_use]
     pub fn run(&self) -> Option<&Run> {
-        self.run.as_deref()
+        self.run.as_ref()
     }
 
     /// How many versions it made, owners that were carried along included.
     #[must_use]
     pub fn version_count(&self) -> usize {
-        self.made.len()
+        self.versions as usize
     }
 }
 
@@ -196,11 +200,11 @@ impl fmt::Display for Entry {
         if let Some(message) = self.message() {
             write!(f, " {message:?}")?;
         }
-        match self.run.as_ref().map(|run| &run.end) {
+        match self.run.as_ref().map(Run::end) {
             Some(RunEnd::Failed(reason)) => write!(f, ": failed: {reason}"),
             Some(RunEnd::Panicked(reason)) => write!(f, ": panicked: {reason}"),
             Some(RunEnd::Refused(reason)) => write!(f, ": refused: {reason}"),
-            _ => match self.made.len() {
+            _ => match self.versions {
                 0 => f.write_str(": no version"),
                 1 => f.write_str(": 1 version"),
                 count => write!(f, ": {count} versions"),
@@ -212,6 +216,8 @@ impl fmt::Display for Entry {
 /// All entries in memory.
 pub(crate) struct Log {
     entries: boxcar::Vec<Entry>,
+    /// The versions that entries made: the places of the lineages, the indexes of the versions.
+    made: boxcar::Vec<Made>,
 }
 
 /// Positions whose time no later position undercuts, with rising times: the answer to every "as of this time".
@@ -237,13 +243,30 @@ impl Times {
 
 impl Log {
     pub(crate) fn new() -> Self {
-        Self { entries: boxcar::Vec::new() }
+        Self { entries: boxcar::Vec::new(), made: boxcar::Vec::new() }
     }
 
-    /// Adds the entry after the last one. The caller holds the writer's lock, and `times` with it, and numbered the entry.
-    pub(crate) fn append(&self, entry: Entry, times: &mut Times) {
-        times.push(entry.time, entry.position);
-        self.entries.push(entry);
+    /// Adds an entry after the last one, taking what is said of it. The caller holds the writer's lock, and `times` with
+    /// it, and numbered the entry.
+    pub(crate) fn append(
+        &self,
+        position: Position,
+        time: Timestamp,
+        said: &mut Option<Arc<Said>>,
+        run: &mut Option<Run>,
+        made: Made,
+        times: &mut Times,
+    ) {
+        times.push(time, position);
+        let versions = u32::try_from(made.len()).expect("fewer than 2^32 versions fit in memory");
+        let made = if made.is_empty() { 0 } else { self.made.push(made) };
+        let made = u32::try_from(made).expect("fewer than 2^32 commits fit in memory");
+        self.entries.push_with(|_| Entry { position, time, said: said.take(), run: run.take(), versions, made });
+    }
+
+    /// The versions that an entry made.
+    pub(crate) fn made(&self, entry: &Entry) -> &[(u32, u32)] {
+        if entry.versions == 0 { &[] } else { &self.made[entry.made as usize] }
     }
 
     pub(crate) fn get(&self, position: Position) -> Option<&Entry> {

@@ -84,6 +84,12 @@ impl TypeRow {
         settles
     }
 
+    /// Whether both are of one type: the compiler may have made several rows of it.
+    #[must_use]
+    pub(crate) fn is(&self, other: &TypeRow) -> bool {
+        std::ptr::eq(self, other) || self.type_id() == other.type_id()
+    }
+
     /// The Rust type.
     #[must_use]
     pub fn type_id(&self) -> TypeId {

@@ -10,12 +10,12 @@ const CARRIED: Duration = Duration::from_millis(10);
 /// The last reading of the machine's clock, and when it was taken.
 pub(super) struct Reading {
     at: Instant,
-    time: SystemTime,
+    time: Timestamp,
 }
 
 impl Reading {
     pub(super) fn new() -> Self {
-        Self { at: Instant::now(), time: SystemTime::now() }
+        Self { at: Instant::now(), time: SystemTime::now().into() }
     }
 
     /// The time now, or at this moment of the monotonic clock, which has just been read.
@@ -23,9 +23,10 @@ impl Reading {
         let Some(moment) = moment else { return SystemTime::now().into() };
         let passed = moment.saturating_duration_since(self.at);
         if passed > CARRIED {
-            *self = Self { at: moment, time: SystemTime::now() };
-            return self.time.into();
+            *self = Self { at: moment, time: SystemTime::now().into() };
+            return self.time;
         }
-        (self.time + passed).into()
+        // Less than a second: there are no others to count.
+        Timestamp::from_micros(self.time.as_micros() + i64::from(passed.subsec_micros()))
     }
 }

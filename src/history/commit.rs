@@ -1,13 +1,13 @@
 //! Committing: what was expected is checked and the batch appended, as one, by one writer at a time.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::proposal::Expected;
 use super::{CommitError, Prepared, Store};
 use crate::id::EntityId;
 use crate::lineage::{Gone, Made, OwnerChange, Target, WriteTarget};
-use crate::log::{Entry, Run, Said};
+use crate::log::{Run, Said};
 use crate::when::{LATEST, Position, Revision, Timestamp};
 
 /// What is said of a commit.
@@ -15,9 +15,19 @@ use crate::when::{LATEST, Position, Revision, Timestamp};
 pub(crate) struct Info {
     pub(crate) said: Option<Arc<Said>>,
     pub(crate) time: Option<Timestamp>,
-    pub(crate) run: Option<Box<Run>>,
+    pub(crate) run: Option<Run>,
     /// When the run ended, by the monotonic clock: spares reading the other one.
     pub(crate) ended: Option<Instant>,
+}
+
+impl Info {
+    /// Takes down when the run ended, and how long it took.
+    pub(crate) fn ran(&mut self, ended: Instant, took: Duration) {
+        self.ended = Some(ended);
+        if let Some(run) = &mut self.run {
+            run.nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        }
+    }
 }
 
 /// What a commit became.
@@ -28,12 +38,9 @@ pub(crate) struct Committed {
 }
 
 impl Store {
-    /// Checks what is expected and appends everything, or nothing; `None` is an entry without versions.
-    pub(crate) fn commit(
-        &self,
-        prepared: Option<Prepared>,
-        info: Info,
-    ) -> Result<Committed, (CommitError, Option<Box<Run>>)> {
+    /// Checks what is expected and appends everything, or nothing; `None` is an entry without versions. What is said of
+    /// the commit is taken only if it is made.
+    pub(crate) fn commit(&self, prepared: Option<Prepared>, info: &mut Info) -> Result<Committed, CommitError> {
         // A given clock is asked before the lock is taken: it may do as it likes.
         let given = info.time.or_else(|| self.clock.as_ref().map(|clock| clock.now()));
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -41,16 +48,14 @@ impl Store {
         let position = Position(self.lineages.head().0 + 1);
         let mut made = Made::new();
         if let Some(prepared) = prepared {
-            if let Err(error) = self.check(&prepared) {
-                return Err((error, info.run));
-            }
+            self.check(&prepared)?;
             made = self.lineages.append(prepared.batch, position);
             for (ix, cell) in &prepared.keep {
                 self.lineages.keep_built(*ix, position, cell);
             }
         }
         let versions = made.len();
-        self.log.append(Entry { position, time, said: info.said, run: info.run, made }, &mut writer.times);
+        self.log.append(position, time, &mut info.said, &mut info.run, made, &mut writer.times);
         self.lineages.publish(position);
         Ok(Committed { position, versions })
     }

@@ -20,8 +20,8 @@ pub use tree::{Edge, TreeAt};
 pub use view::{FieldVersion, Version, VersionKind, Versions};
 
 pub(crate) use commit::{Committed, Info};
-pub use proposal::Gathered;
-pub(crate) use proposal::{Expected as ExpectedHead, Input, Prepared, Proposal};
+pub use proposal::Proposal;
+pub(crate) use proposal::{Expected as ExpectedHead, Input, Own, Prepared};
 pub(crate) use types::Types;
 
 use crate::lineage::Lineages;

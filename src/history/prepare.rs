@@ -7,11 +7,9 @@ use smallvec::SmallVec;
 
 use super::settle::settle_all;
 use super::writes::{Found, Writes, reference_changes};
-use super::{CommitError, Input, Prepared, Proposal, Store};
+use super::{CommitError, Input, Own, Prepared, Proposal, Store};
 use crate::diff::{Descend, Walk, Whole};
-use crate::entity::{Comparison, Pairs};
 use crate::lineage::{OwnerChange, Payload, Write, WriteTarget};
-use crate::schema::Role;
 
 impl Store {
     /// Finds what changed and makes the batch of it; `None` if nothing did.
@@ -72,33 +70,24 @@ impl Store {
 /// What one input comes to if nothing but its own fields differs, which is what most runs do; the outer `None` says that
 /// there is more to look at.
 fn prepare_own(proposal: &mut Proposal) -> Option<Option<Prepared>> {
-    let [Input { ix, before, after }] = proposal.inputs.as_slice() else { return None };
-    let row = after.entity().row();
-    if row.holds_inline || row.settles() || !proposal.created.is_empty() || !proposal.removed.is_empty() {
+    let [Input { ix, before, after, own }] = proposal.inputs.as_mut_slice() else { return None };
+    if !proposal.created.is_empty() || !proposal.removed.is_empty() {
         return None;
     }
     let (old, new) = (before.entity(), after.entity());
-    let mut pairs = Pairs::new();
-    let comparison = old.compare(new, &mut pairs);
-    if !pairs.is_empty() {
-        return None;
-    }
-    let fields = match comparison {
-        Comparison::Same => return Some(None),
-        Comparison::Fields(fields) => fields,
-        Comparison::Retyped => return None,
+    let fields = match own.take().unwrap_or_else(|| Own::of(old, new)) {
+        Own::Same => return Some(None),
+        Own::Fields(fields) => fields,
+        Own::More => return None,
     };
-    let meta = new.meta_of();
-    if fields.iter().any(|field| meta.fields[usize::from(*field)].role == Role::Child) {
-        return None;
-    }
+    let references = reference_changes(old, new, &fields);
     let mut prepared = Prepared::only(std::mem::take(&mut proposal.expected));
     prepared.batch.writes.push(Write {
         target: WriteTarget::Known(*ix),
         payload: Some(Payload::Cell(Arc::clone(after))),
         built: None,
         owner: OwnerChange::Keep,
-        references: reference_changes(old, new, &fields),
+        references,
     });
     Some(Some(prepared))
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::entity::AnyCell;
+use crate::entity::{AnyCell, AnyEntity, Comparison, FieldSet, Pairs};
 use crate::id::EntityId;
 use crate::lineage::{Batch, Ix};
+use crate::schema::Role;
 use crate::when::Revision;
 
 /// An entity whose state may have changed.
@@ -14,6 +15,41 @@ pub(crate) struct Input {
     pub(crate) ix: Ix,
     pub(crate) before: Arc<dyn AnyCell>,
     pub(crate) after: Arc<dyn AnyCell>,
+    /// What differs, if that was found out already.
+    pub(crate) own: Option<Own>,
+}
+
+/// What a look at an entity's own fields tells of two states of it.
+pub(crate) enum Own {
+    /// Nothing differs, there or in what it owns.
+    Same,
+    /// These plain fields differ, and nothing in what it owns.
+    Fields(FieldSet),
+    /// There is more to look at.
+    More,
+}
+
+impl Own {
+    /// O(fields), and never into what the entity owns.
+    #[inline]
+    pub(crate) fn of(before: &dyn AnyEntity, after: &dyn AnyEntity) -> Self {
+        let row = after.row();
+        if row.holds_inline || row.settles() || before.entity_id() != after.entity_id() {
+            return Own::More;
+        }
+        let mut pairs = Pairs::new();
+        let comparison = before.compare(after, &mut pairs);
+        if !pairs.is_empty() {
+            return Own::More;
+        }
+        let owns = |field: &u16| after.meta_of().fields[usize::from(*field)].role == Role::Child;
+        match comparison {
+            Comparison::Same => Own::Same,
+            Comparison::Fields(fields) if fields.iter().any(owns) => Own::More,
+            Comparison::Fields(fields) => Own::Fields(fields),
+            Comparison::Retyped => Own::More,
+        }
+    }
 }
 
 /// What the head of an entity must be when the commit is made.
@@ -27,7 +63,7 @@ pub(crate) enum Expected {
 
 /// What somebody wants to commit.
 #[derive(Default)]
-pub(crate) struct Proposal {
+pub struct Proposal {
     pub(crate) inputs: SmallVec<[Input; 2]>,
     /// Entities that are to stand as roots.
     pub(crate) created: Vec<Arc<dyn AnyCell>>,
@@ -36,26 +72,10 @@ pub(crate) struct Proposal {
     pub(crate) expected: SmallVec<[Expected; 2]>,
 }
 
-/// What a run's parameters come to.
-#[derive(Default)]
-pub struct Gathered {
-    inputs: SmallVec<[Input; 2]>,
-    expected: SmallVec<[Expected; 2]>,
-}
-
-impl Gathered {
-    pub(crate) fn input(&mut self, input: Input) {
-        self.inputs.push(input);
-    }
-
-    pub(crate) fn expect(&mut self, expected: Expected) {
-        self.expected.push(expected);
-    }
-}
-
 impl Proposal {
-    pub(crate) fn of(gathered: Gathered, created: Vec<Arc<dyn AnyCell>>) -> Self {
-        Self { inputs: gathered.inputs, created, removed: Vec::new(), expected: gathered.expected }
+    /// Whether nothing is given that could have changed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inputs.is_empty() && self.created.is_empty() && self.removed.is_empty()
     }
 }
 

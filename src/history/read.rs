@@ -26,7 +26,7 @@ impl Store {
 
     pub(crate) fn check_type(&self, ix: Ix, row: &'static TypeRow) -> Result<(), ReadError> {
         let lineage = self.lineages.get(ix);
-        if std::ptr::eq(lineage.row, row) || lineage.row.type_id() == row.type_id() {
+        if lineage.row.is(row) {
             return Ok(());
         }
         Err(ReadError::WrongType {

@@ -29,7 +29,7 @@ impl Types {
     pub(crate) fn admit(&self, row: &'static TypeRow) -> Result<(), TypeError> {
         let name = row.meta.full_name();
         let check = |known: &Known| {
-            if known.row.type_id() == row.type_id() {
+            if known.row.is(row) {
                 return Ok(());
             }
             Err(TypeError {

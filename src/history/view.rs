@@ -248,11 +248,11 @@ impl History {
     /// There is no entry at this position.
     pub fn changes(&self, position: Position) -> Result<Changes, ReadError> {
         let entry = self.entry(position)?;
-        if entry.run().is_some_and(|run| run.end != RunEnd::Returned) {
+        if entry.run().is_some_and(|run| *run.end() != RunEnd::Returned) {
             return Ok(Changes::default());
         }
         let steps: Vec<Step> =
-            entry.made.iter().filter_map(|(ix, index)| self.step(Ix(*ix), u64::from(*index) + 1)).collect();
+            self.store.log.made(entry).iter().filter_map(|(ix, index)| self.step(Ix(*ix), u64::from(*index) + 1)).collect();
         let wholes: Vec<(Option<Whole<'_>>, Option<Whole<'_>>)> =
             steps.iter().map(|step| (step.before.as_ref().map(Whole), step.after.as_ref().map(Whole))).collect();
         let mut walk = Walk::new(Descend::OwnStateOnly);
@@ -317,7 +317,7 @@ impl History {
         let entry = self.entry(position)?;
         let version =
             |(ix, index): &(u32, u32)| Versions::new(self.clone(), Ix(*ix)).get(Revision(u64::from(*index) + 1));
-        Ok(entry.made.iter().filter_map(version).collect())
+        Ok(self.store.log.made(entry).iter().filter_map(version).collect())
     }
 
     fn step(&self, ix: Ix, revision: u64) -> Option<Step> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{ENDED, Ix, Lineages, OwnerEdge, Payload, State, Version};
-use crate::entity::{AnyCell, AnyEntity, Record, Source};
+use crate::entity::{AnyCell, AnyEntity, Record, Source, TypeRow};
 use crate::id::EntityId;
 use crate::schema::Meta;
 use crate::value::DecodeError;
@@ -105,11 +105,19 @@ impl Lineages {
         (index < state.versions.len()).then(|| state.versions[state.own(index)].payload.clone())
     }
 
-    /// The newest version of an entity and its value, if that is kept whole and nothing was removed since the entity was
-    /// last seen alive: what nearly every run begins with, in one look.
-    pub(crate) fn newest(&self, ix: Ix, at: Position) -> Option<(Revision, Arc<dyn AnyCell>)> {
+    /// The newest version of an entity and its value, if it is of this type, the value is kept whole, and nothing was
+    /// removed since the entity was last seen alive: what nearly every run begins with, in one look.
+    pub(crate) fn newest(
+        &self,
+        id: EntityId,
+        row: &'static TypeRow,
+        at: Position,
+    ) -> Option<(Ix, Revision, Arc<dyn AnyCell>)> {
+        let ix = self.find(id)?;
         let lineage = self.get(ix);
-        if lineage.alive_at.load(Ordering::Relaxed) != self.removals.load(Ordering::Acquire) {
+        if !lineage.row.is(row)
+            || lineage.alive_at.load(Ordering::Relaxed) != self.removals.load(Ordering::Acquire)
+        {
             return None;
         }
         let state = lineage.read();
@@ -120,7 +128,7 @@ impl Lineages {
             (Payload::Carried { .. } | Payload::Record(_), Some((built, cell))) if *built == newest => cell,
             _ => return None,
         };
-        (version.position <= at).then(|| (Revision(newest as u64 + 1), Arc::clone(cell)))
+        (version.position <= at).then(|| (ix, Revision(newest as u64 + 1), Arc::clone(cell)))
     }
 
     fn ready(&self, ix: Ix, at: Position) -> Result<Option<Arc<dyn AnyCell>>, Gone> {

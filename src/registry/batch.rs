@@ -68,7 +68,7 @@ impl<'r> Batch<'r> {
             let before = store.state(ix, at, &When::Head)?;
             let revision = store.lineages.revision(ix, at).unwrap_or(Revision(0));
             batch.proposal.expected.push(ExpectedHead::At(ix, revision));
-            batch.proposal.inputs.push(Input { ix, before, after: Arc::new(Cell::new(entity)) });
+            batch.proposal.inputs.push(Input { ix, before, after: Arc::new(Cell::new(entity)), own: None });
             Ok(())
         })
     }
@@ -117,7 +117,7 @@ impl<'r> Batch<'r> {
                 Ok(()) => {
                     let before = store.state(ix, head, &When::Head)?;
                     batch.proposal.expected.push(ExpectedHead::At(ix, revision));
-                    batch.proposal.inputs.push(Input { ix, before, after: then });
+                    batch.proposal.inputs.push(Input { ix, before, after: then, own: None });
                 }
                 Err(gone) => {
                     if let Some(edge) = store.lineages.owner(ix, LATEST) {
@@ -162,7 +162,7 @@ impl<'r> Batch<'r> {
         let store = &registry.inner.store;
         let prepared = caught(|| store.prepare(&mut self.proposal))?;
         let prepared = prepared.unwrap_or_else(|| Prepared::only(self.proposal.expected));
-        let committed = store.commit(Some(prepared), self.caller.info(None)).map_err(|(error, _)| error)?;
+        let committed = store.commit(Some(prepared), &mut self.caller.info(None))?;
         self.caller.observe(|| Observation::DidCommit {
             position: committed.position,
             callable: None,

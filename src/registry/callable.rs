@@ -11,7 +11,7 @@ use super::kinds::{Access, Output, OutputKind, Param, ParamKind};
 use super::load::{Arg, Loading, Used};
 use super::outcome::Outcome;
 use super::table::Registered;
-use crate::history::Gathered;
+use crate::history::Proposal;
 use crate::log::Argument;
 
 /// A parameter of a callable.
@@ -46,7 +46,7 @@ pub trait Signature {
     /// Tells the entities.
     fn used(slots: &Self::Slots, visit: &mut dyn FnMut(Used));
     /// Gives the entities back after the run.
-    fn collect(slots: Self::Slots, into: &mut Gathered);
+    fn collect(slots: &mut Self::Slots, into: &mut Proposal);
 }
 
 /// A function or closure that a registry can run.
@@ -121,9 +121,9 @@ macro_rules! arities {
                 let _ = (slots, &visit);
                 $(KindOf::<$param>::used(&slots.$index, visit);)*
             }
-            fn collect(slots: Self::Slots, into: &mut Gathered) {
+            fn collect(slots: &mut Self::Slots, into: &mut Proposal) {
                 let _ = (&slots, &into);
-                $(KindOf::<$param>::collect(slots.$index, into);)*
+                $(KindOf::<$param>::collect(&mut slots.$index, into);)*
             }
         }
 
@@ -211,9 +211,9 @@ impl<M: 'static, F: Callable<M>> AnyCallable for Typed<F, M> {
         arguments: &[&Json],
     ) -> Result<Outcome<Json>, CallError> {
         let mut loading = caller.loading();
-        let slots = F::Signature::read(arguments, &mut loading)
+        let mut slots = F::Signature::read(arguments, &mut loading)
             .map_err(|(index, error)| registered.argument_error(index, error))?;
-        let outcome = caller.run(&self.function, registered, slots)?;
+        let outcome = caller.run(&self.function, registered, &mut slots)?;
         Ok(outcome.map(|value| <F::Output as Output>::Kind::json(&value)))
     }
 }

@@ -3,7 +3,7 @@
 use std::any::{Any, TypeId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value as Json;
 use smallvec::SmallVec;
@@ -19,7 +19,7 @@ use super::table::Registered;
 use super::{Access, Registry};
 use crate::children::LoadFailure;
 use crate::entity::EncodeFailure;
-use crate::history::{CommitError, Committed, Gathered, History, Info, Prepared, Proposal, ReadError};
+use crate::history::{CommitError, Committed, History, Info, Proposal, ReadError};
 use crate::id::with_ids;
 use crate::log::{Run, RunEnd, Said};
 use crate::when::{LATEST, Timestamp};
@@ -115,25 +115,26 @@ impl<'r> Caller<'r> {
                  are not told apart by their type, so run them by name with `execute`"
             );
         }
-        let run = |registered: &Registered| {
-            let mut loading = self.loading();
-            let slots = arguments.load(&mut loading);
-            for committed in loading.committed.drain(..) {
-                self.observe(|| Observation::DidCommit {
-                    position: committed.position,
-                    callable: None,
-                    versions: committed.versions,
-                });
-            }
-            let slots = slots.map_err(|(index, error)| registered.argument_error(index, error))?;
-            let outcome = self.run(&function, registered, slots)?;
-            arguments.refresh(&loading);
-            Ok(outcome)
+        let tables = self.registry.inner.table.now();
+        let Some(registered) = tables.by_type(TypeId::of::<F>()) else {
+            return Err(CallError::Unregistered { function: std::any::type_name::<F>().to_owned() });
         };
-        match self.registry.inner.table.with_type(TypeId::of::<F>(), run) {
-            Some(outcome) => outcome,
-            None => Err(CallError::Unregistered { function: std::any::type_name::<F>().to_owned() }),
+        let mut loading = self.loading();
+        let slots = arguments.load(&mut loading);
+        for committed in loading.committed.drain(..) {
+            self.observe(|| Observation::DidCommit {
+                position: committed.position,
+                callable: None,
+                versions: committed.versions,
+            });
         }
+        let mut slots = match slots {
+            Ok(slots) => slots,
+            Err((index, error)) => return Err(registered.argument_error(index, error)),
+        };
+        let outcome = self.run(&function, registered, &mut slots)?;
+        arguments.refresh(&loading);
+        Ok(outcome)
     }
 
     /// Runs a callable by name, with arguments as a JSON list, or as an object once `.params([...])` named them.
@@ -163,58 +164,65 @@ impl<'r> Caller<'r> {
         &self,
         function: &F,
         registered: &Registered,
-        mut slots: <F::Signature as Signature>::Slots,
+        slots: &mut <F::Signature as Signature>::Slots,
     ) -> Result<Outcome<ValueOf<F::Output>>, CallError>
     where
         F: Callable<M>,
     {
         let plan = registered.plan();
         if plan.may_overlap {
-            self.refuse_overlaps(registered, |visit| F::Signature::used(&slots, visit))?;
+            self.refuse_overlaps(registered, |visit| F::Signature::used(slots, visit))?;
         }
         self.observe(|| {
             let mut entities = Vec::new();
             let lineages = &self.registry.inner.store.lineages;
-            F::Signature::used(&slots, &mut |used| entities.push(lineages.get(used.ix).id));
+            F::Signature::used(slots, &mut |used| entities.push(lineages.get(used.ix).id));
             Observation::WillRun { callable: Arc::clone(registered.name()), entities }
         });
         // Kept before the run: afterwards plain arguments are gone, and entities are not what they were.
-        let mut run = Box::new(Run {
+        let mut info = self.info(Some(Run {
             callable: Arc::clone(&registered.identity),
-            arguments: F::Signature::arguments(&slots),
-            end: RunEnd::Returned,
-            duration: Duration::ZERO,
-        });
-        let (returned, start, end) = self.invoke(|| function.invoke(&mut slots));
+            arguments: F::Signature::arguments(slots),
+            end: None,
+            nanos: 0,
+        }));
+        let (returned, start, end) = self.invoke(|| function.invoke(slots));
         let duration = end - start;
-        run.duration = duration;
+        info.ran(end, duration);
         let returned = match returned {
             Ok(output) => output,
-            Err(payload) => return Err(self.unwound(run, payload)),
+            Err(payload) => return Err(self.unwound(registered, info, payload)),
         };
         self.observe(|| Observation::DidRun { callable: Arc::clone(registered.name()), duration });
         let mut created = Vec::new();
         let value = match <F::Output as Output>::Kind::unpack(returned, &mut created) {
             Ok(value) => value,
             Err(source) => {
-                self.record_end(run, RunEnd::Failed(source.to_string()));
+                self.record_end(registered, info, RunEnd::Failed(source.to_string()));
                 return Err(CallError::Failed { callable: registered.name().to_string(), source });
             }
         };
         let prepared = if plan.strategy.writes() {
-            let mut gathered = Gathered::default();
-            F::Signature::collect(slots, &mut gathered);
-            let mut proposal = Proposal::of(gathered, created);
-            match catch_unwind(AssertUnwindSafe(|| self.registry.inner.store.prepare(&mut proposal))) {
+            let mut proposal = Proposal { created, ..Proposal::default() };
+            let prepared = catch_unwind(AssertUnwindSafe(|| {
+                F::Signature::collect(slots, &mut proposal);
+                if proposal.is_empty() { Ok(None) } else { self.registry.inner.store.prepare(&mut proposal) }
+            }));
+            match prepared {
                 Ok(Ok(prepared)) => prepared,
-                Ok(Err(source)) => return Err(self.refused(run, source)),
-                Err(payload) => return Err(self.unwound(run, payload)),
+                Ok(Err(source)) => return Err(self.refused(registered, info, source)),
+                Err(payload) => return Err(self.unwound(registered, info, payload)),
             }
         } else {
             None
         };
-        let committed = self.commit_run(registered, prepared, run, end)?;
-        Ok(Outcome::new(value, committed, self.history()))
+        match self.registry.inner.store.commit(prepared, &mut info) {
+            Ok(committed) => {
+                self.observe(|| committed_by(registered, committed));
+                Ok(Outcome::new(value, committed, self.history()))
+            }
+            Err(source) => Err(self.refused(registered, info, source)),
+        }
     }
 
     fn invoke<R>(&self, body: impl FnOnce() -> R) -> (std::thread::Result<R>, Instant, Instant) {
@@ -226,39 +234,12 @@ impl<'r> Caller<'r> {
         (returned, start, Instant::now())
     }
 
-    fn commit_run(
-        &self,
-        registered: &Registered,
-        prepared: Option<Prepared>,
-        run: Box<Run>,
-        ended: Instant,
-    ) -> Result<Committed, CallError> {
-        let info = Info { ended: Some(ended), ..self.info(Some(run)) };
-        match self.registry.inner.store.commit(prepared, info) {
-            Ok(committed) => {
-                self.observe(|| match committed.versions {
-                    0 => Observation::DidNotChange {
-                        position: committed.position,
-                        callable: Arc::clone(registered.name()),
-                    },
-                    versions => Observation::DidCommit {
-                        position: committed.position,
-                        callable: Some(Arc::clone(registered.name())),
-                        versions,
-                    },
-                });
-                Ok(committed)
-            }
-            Err((source, run)) => Err(self.refused(run.expect("a run was put in above"), source)),
-        }
-    }
-
     /// The history on the branch that the caller works on.
     fn history(&self) -> History {
         self.registry.history()
     }
 
-    pub(super) fn info(&self, run: Option<Box<Run>>) -> Info {
+    pub(super) fn info(&self, run: Option<Run>) -> Info {
         Info { said: self.said.clone(), time: self.time, run, ended: None }
     }
 
@@ -272,37 +253,42 @@ impl<'r> Caller<'r> {
         }
     }
 
-    fn record_end(&self, mut run: Box<Run>, end: RunEnd) {
+    /// Writes the entry of a run that came to nothing.
+    #[cold]
+    fn record_end(&self, registered: &Registered, mut info: Info, end: RunEnd) {
         let reason = match &end {
             RunEnd::Returned => String::new(),
             RunEnd::Failed(reason) | RunEnd::Panicked(reason) | RunEnd::Refused(reason) => reason.clone(),
         };
-        run.end = end;
-        let callable = Arc::clone(&run.callable.name);
-        if let Ok(committed) = self.registry.inner.store.commit(None, self.info(Some(run))) {
+        if let Some(run) = &mut info.run {
+            run.end = Some(Box::new(end));
+        }
+        if let Ok(committed) = self.registry.inner.store.commit(None, &mut info) {
+            let callable = Arc::clone(registered.name());
             self.observe(|| Observation::DidFail { position: committed.position, callable, reason });
         }
     }
 
-    fn refused(&self, run: Box<Run>, source: CommitError) -> CallError {
-        let callable = run.callable().to_owned();
-        self.record_end(run, RunEnd::Refused(source.to_string()));
-        CallError::Commit { callable, source }
+    #[cold]
+    fn refused(&self, registered: &Registered, info: Info, source: CommitError) -> CallError {
+        self.record_end(registered, info, RunEnd::Refused(source.to_string()));
+        CallError::Commit { callable: registered.name().to_string(), source }
     }
 
     /// What an unwinding was: a child that could not be loaded, a value that could not be written, or a panic.
-    fn unwound(&self, run: Box<Run>, payload: Box<dyn Any + Send>) -> CallError {
-        let callable = run.callable().to_owned();
+    #[cold]
+    fn unwound(&self, registered: &Registered, info: Info, payload: Box<dyn Any + Send>) -> CallError {
+        let callable = registered.name().to_string();
         let payload = match payload.downcast::<LoadFailure>() {
             Ok(failure) => {
                 let source = failure.0;
-                self.record_end(run, RunEnd::Refused(source.to_string()));
+                self.record_end(registered, info, RunEnd::Refused(source.to_string()));
                 return CallError::Load { callable, source };
             }
             Err(payload) => payload,
         };
         let payload = match payload.downcast::<EncodeFailure>() {
-            Ok(failure) => return self.refused(run, CommitError::Unwritable(failure.to_string())),
+            Ok(failure) => return self.refused(registered, info, CommitError::Unwritable(failure.to_string())),
             Err(payload) => payload,
         };
         let message = payload
@@ -310,7 +296,7 @@ impl<'r> Caller<'r> {
             .map(|text| (*text).to_owned())
             .or_else(|| payload.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "something that is no text".to_owned());
-        self.record_end(run, RunEnd::Panicked(message.clone()));
+        self.record_end(registered, info, RunEnd::Panicked(message.clone()));
         CallError::Panicked { callable, message }
     }
 
@@ -348,6 +334,15 @@ impl<'r> Caller<'r> {
             }
         }
         Ok(())
+    }
+}
+
+/// What listeners hear of a run that was committed.
+fn committed_by(registered: &Registered, committed: Committed) -> Observation {
+    let callable = Arc::clone(registered.name());
+    match committed {
+        Committed { position, versions: 0 } => Observation::DidNotChange { position, callable },
+        Committed { position, versions } => Observation::DidCommit { position, callable: Some(callable), versions },
     }
 }
 

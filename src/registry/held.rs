@@ -89,7 +89,7 @@ impl<T: Entity> Held<T> {
             let mut proposal = Proposal::default();
             proposal.expected.push(ExpectedHead::At(self.ix, self.revision));
             let before: Arc<dyn AnyCell> = Arc::<Cell<T>>::clone(&self.base);
-            proposal.inputs.push(Input { ix: self.ix, before, after: now });
+            proposal.inputs.push(Input { ix: self.ix, before, after: now, own: None });
             proposal
         }))
     }
@@ -143,8 +143,7 @@ impl<T: Entity> Held<T> {
         self.check_newest(loading)?;
         match loading.strays {
             Strays::Unchecked => {
-                let after = Arc::new(Cell::new(self.value.clone()));
-                return Ok(Editing { loaded: self.loaded(), after });
+                return Ok(Editing { loaded: self.loaded(), after: Some(self.value.clone()) });
             }
             Strays::Refuse if self.edits()?.is_some() => return Err(self.stray(&self.value)),
             Strays::Refuse => {}
@@ -161,8 +160,8 @@ impl<T: Entity> Held<T> {
         let prepared = caught(|| loading.store.prepare(&mut proposal))?;
         let mut said = loading.said.cloned().unwrap_or_default();
         said.message = Some("edits made outside the registry".into());
-        let info = Info { said: Some(Arc::new(said)), time: loading.time, ..Info::default() };
-        let committed = loading.store.commit(prepared, info).map_err(|(error, _)| error)?;
+        let mut info = Info { said: Some(Arc::new(said)), time: loading.time, ..Info::default() };
+        let committed = loading.store.commit(prepared, &mut info)?;
         loading.at = committed.position;
         loading.committed.push(committed);
         self.refresh(loading.store);

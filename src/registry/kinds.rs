@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::error::ArgumentError;
 use super::load::{Loading, Used};
 use crate::entity::{AnyCell, Cell, Entity, Field, NoSource, TypeRow, downcast};
-use crate::history::{ExpectedHead, Gathered, Input};
+use crate::history::{ExpectedHead, Input, Own, Proposal};
 use crate::id::Id;
 use crate::lineage::Ix;
 use crate::log::Argument;
@@ -61,8 +61,8 @@ pub trait ParamKind<P> {
     fn argument(slot: &Self::Slot) -> Argument;
     /// Tells the entities that it holds.
     fn used(slot: &Self::Slot, visit: &mut dyn FnMut(Used));
-    /// Gives the entities back after the run.
-    fn collect(slot: Self::Slot, into: &mut Gathered);
+    /// Gives the entities back after the run; to be asked once.
+    fn collect(slot: &mut Self::Slot, into: &mut Proposal);
 }
 
 /// An entity as a callable is given it.
@@ -76,17 +76,14 @@ pub struct Loaded<T> {
 /// An entity that a callable may change.
 pub struct Editing<T> {
     pub(super) loaded: Loaded<T>,
-    pub(super) after: Arc<Cell<T>>,
+    /// The copy that the run works on; it becomes a cell only if something in it changed.
+    pub(super) after: Option<T>,
 }
 
 impl<T: Entity> Editing<T> {
     pub(super) fn of(loaded: Loaded<T>) -> Self {
-        let after = Arc::new(Cell::clone(&loaded.before));
+        let after = Some(loaded.before.value().clone());
         Self { loaded, after }
-    }
-
-    fn value_mut(&mut self) -> &mut T {
-        Arc::get_mut(&mut self.after).expect("nobody else has seen the copy that the run works on").value_mut()
     }
 
     fn used(&self, access: Access) -> Used {
@@ -132,8 +129,8 @@ impl<T: Entity> ParamKind<&T> for ReadParam {
     fn used(slot: &Loaded<T>, visit: &mut dyn FnMut(Used)) {
         visit(Used { ix: slot.ix, access: Access::Reads });
     }
-    fn collect(slot: Loaded<T>, into: &mut Gathered) {
-        into.expect(slot.expected());
+    fn collect(slot: &mut Loaded<T>, into: &mut Proposal) {
+        into.expected.push(slot.expected());
     }
 }
 
@@ -154,7 +151,7 @@ impl<T: Entity> ParamKind<&mut T> for EditParam {
         T::META.full_name()
     }
     fn item(slot: &mut Editing<T>) -> &mut T {
-        slot.value_mut()
+        slot.after.as_mut().expect("a copy is given up after the run")
     }
     fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
         loading.address(json).map(Editing::of)
@@ -165,9 +162,17 @@ impl<T: Entity> ParamKind<&mut T> for EditParam {
     fn used(slot: &Editing<T>, visit: &mut dyn FnMut(Used)) {
         visit(slot.used(Access::Edits));
     }
-    fn collect(slot: Editing<T>, into: &mut Gathered) {
-        into.expect(slot.loaded.expected());
-        into.input(Input { ix: slot.loaded.ix, before: slot.loaded.before, after: slot.after });
+    fn collect(slot: &mut Editing<T>, into: &mut Proposal) {
+        let Editing { loaded, after } = slot;
+        into.expected.push(loaded.expected());
+        let own = after.as_ref().map_or(Own::Same, |after| Own::of(loaded.before.value(), after));
+        if matches!(own, Own::Same) {
+            return;
+        }
+        if let Some(after) = after.take() {
+            let before: Arc<dyn AnyCell> = Arc::<Cell<T>>::clone(&loaded.before);
+            into.inputs.push(Input { ix: loaded.ix, before, after: Arc::new(Cell::new(after)), own: Some(own) });
+        }
     }
 }
 
@@ -198,8 +203,8 @@ macro_rules! entity_lists {
             fn used(slot: &Self::Slot, visit: &mut dyn FnMut(Used)) {
                 slot.iter().for_each(|one| <$one as ParamKind<$ref>>::used(one, visit));
             }
-            fn collect(slot: Self::Slot, into: &mut Gathered) {
-                slot.into_iter().for_each(|one| <$one as ParamKind<$ref>>::collect(one, into));
+            fn collect(slot: &mut Self::Slot, into: &mut Proposal) {
+                slot.iter_mut().for_each(|one| <$one as ParamKind<$ref>>::collect(one, into));
             }
         }
     )*};
@@ -237,7 +242,7 @@ impl<V: Field> ParamKind<V> for PlainParam {
         Argument::Value(slot.value.as_ref().map(Field::encode).unwrap_or_default())
     }
     fn used(_: &PlainSlot<V>, _: &mut dyn FnMut(Used)) {}
-    fn collect(_: PlainSlot<V>, _: &mut Gathered) {}
+    fn collect(_: &mut PlainSlot<V>, _: &mut Proposal) {}
 }
 
 /// A plain argument, until the callable takes it.

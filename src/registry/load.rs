@@ -38,14 +38,12 @@ impl<'r> Loading<'r> {
 
     /// The entity of an id.
     pub(super) fn entity<T: Entity>(&self, id: Id<T>) -> Result<Loaded<T>, ReadError> {
+        if let Some((ix, revision, before)) = self.store.lineages.newest(id.entity_id(), row_of::<T>(), self.at) {
+            return Ok(Loaded { ix, id, revision, before: typed(before) });
+        }
         let ix = self.store.locate_typed(id.entity_id(), row_of::<T>())?;
-        let (revision, before) = match self.store.lineages.newest(ix, self.at) {
-            Some(newest) => newest,
-            None => {
-                let before = self.store.state(ix, self.at, &When::Head)?;
-                (self.store.lineages.revision(ix, self.at).unwrap_or(Revision(0)), before)
-            }
-        };
+        let before = self.store.state(ix, self.at, &When::Head)?;
+        let revision = self.store.lineages.revision(ix, self.at).unwrap_or(Revision(0));
         Ok(Loaded { ix, id, revision, before: typed(before) })
     }
 

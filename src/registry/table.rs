@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use indexmap::IndexMap;
 use once_cell::sync::OnceCell;
 
@@ -153,10 +153,18 @@ impl fmt::Display for Parameter {
     }
 }
 
+/// The callables at one time.
 #[derive(Clone, Default)]
-struct Tables {
+pub(super) struct Tables {
     by_type: HashMap<TypeId, Arc<Registered>, ahash::RandomState>,
     by_name: IndexMap<Arc<str>, Arc<Registered>, ahash::RandomState>,
+}
+
+impl Tables {
+    /// The callable of a function's type.
+    pub(super) fn by_type(&self, type_id: TypeId) -> Option<&Registered> {
+        self.by_type.get(&type_id).map(|registered| &**registered)
+    }
 }
 
 /// All callables of a registry.
@@ -192,10 +200,9 @@ impl Table {
         Ok(registered)
     }
 
-    /// Runs `body` with the callable of a function's type.
-    pub(super) fn with_type<R>(&self, type_id: TypeId, body: impl FnOnce(&Registered) -> R) -> Option<R> {
-        let tables = self.tables.load();
-        tables.by_type.get(&type_id).map(|registered| body(registered))
+    /// The table as it is now, for looking up without a lock.
+    pub(super) fn now(&self) -> Guard<Arc<Tables>> {
+        self.tables.load()
     }
 
     pub(super) fn by_name(&self, name: &str) -> Result<Arc<Registered>, CallError> {
