@@ -190,12 +190,6 @@ impl Changes {
         }
     }
 
-    /// Those of this entity, or of what it owns directly.
-    pub(crate) fn about(self, entity: EntityId) -> Self {
-        let about = |list: Vec<Change>| list.into_iter().filter(|change| change.is_about(entity)).collect();
-        Self { list: about(self.list), owning: about(self.owning), roots: None }
-    }
-
     /// The stable JSON twin of what is printed: a list of
     /// `{"kind", "entity": {"type", "id", "label"?}, "path"?, "before"?, "after"?}`.
     ///
@@ -277,18 +271,6 @@ impl Change {
     /// Whether it says no more than the changes of the entities that its field owns.
     pub(crate) fn only_owns(&self) -> bool {
         matches!(&self.kind, ChangeKind::Changed { delta, .. } if has_no_own_leaves(delta))
-    }
-
-    /// Whether the change is one of this entity, or of what it owns directly.
-    fn is_about(&self, entity: EntityId) -> bool {
-        let owner = |place: &Option<Place>| place.as_ref().is_some_and(|place| place.owner.id == entity);
-        self.entity.id == entity
-            || match &self.kind {
-                ChangeKind::Added { place, .. } | ChangeKind::Removed { place, .. } => owner(place),
-                ChangeKind::Moved { from, to } => owner(from) || owner(to),
-                ChangeKind::Reordered { place, .. } => place.owner.id == entity,
-                ChangeKind::Changed { .. } | ChangeKind::Retyped { .. } => false,
-            }
     }
 
     /// What is printed, without the entity's own name in front: `gpa 3.5 -> 3.8`.
@@ -415,6 +397,8 @@ fn place_json(place: Option<&Place>) -> Json {
 pub(crate) struct Recorder {
     list: Vec<Change>,
     owning: Vec<Change>,
+    /// Of all that is told, only what is of this entity, or of what it owns directly.
+    about: Option<EntityId>,
 }
 
 /// The state at a slot, to keep.
@@ -423,8 +407,16 @@ fn keep(slot: &dyn Slot) -> Arc<dyn AnyCell> {
 }
 
 impl Recorder {
+    /// Takes of the differences only those of one entity, or of what it owns directly.
+    pub(crate) fn about(entity: EntityId) -> Self {
+        Self { about: Some(entity), ..Self::default() }
+    }
+
     /// Takes one difference.
     pub(crate) fn record(&mut self, difference: Difference<'_>) -> ControlFlow<()> {
+        if self.about.is_some_and(|entity| !is_about(&difference, entity)) {
+            return ControlFlow::Continue(());
+        }
         changes_of(difference, &mut |change| match change.only_owns() {
             true => self.owning.push(change),
             false => self.list.push(change),
@@ -435,6 +427,18 @@ impl Recorder {
     /// All that was taken.
     pub(crate) fn finish(self) -> Changes {
         Changes { list: self.list, owning: self.owning, roots: None }
+    }
+}
+
+/// Whether a difference is one of this entity, or of what it owns directly.
+fn is_about(difference: &Difference<'_>, entity: EntityId) -> bool {
+    let owner = |spot: &Option<Spot<'_>>| spot.as_ref().is_some_and(|spot| spot.owner.entity_id() == entity);
+    match difference {
+        Difference::Changed { after, .. } | Difference::Retyped { after, .. } => after.id() == entity,
+        Difference::Equal { .. } => false,
+        Difference::Added { slot, spot } | Difference::Removed { slot, spot } => slot.id() == entity || owner(spot),
+        Difference::Moved { after, from, to, .. } => after.id() == entity || owner(from) || owner(to),
+        Difference::Reordered { slot, owner, .. } => slot.id() == entity || owner.entity_id() == entity,
     }
 }
 

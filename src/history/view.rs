@@ -1,12 +1,13 @@
 //! An entity's versions as a list that prints as it is, and the changes of one commit.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
 use super::{History, ReadError};
-use crate::diff::{Changes, Descend, Difference, Recorder, Spot, Standing, Subject, Walk, Whole, subject};
+use crate::diff::{ChangeKind, Changes, Descend, Difference, Recorder, Spot, Standing, Subject, Walk, Whole, subject};
 use crate::entity::AnyCell;
 use crate::id::EntityId;
 use crate::lineage::{Ix, Payload};
@@ -120,10 +121,17 @@ impl Version {
     }
 
     /// What the commit changed in this entity itself: its fields, its place, and what came into it, went out of it or
-    /// changed places in it. Nothing for a carried version.
+    /// changed places in it. For a carried version, no more than that it changed places in its owner.
+    ///
+    /// These are the changes of the commit ([`History::changes`]) that tell of the entity or of what it owns directly,
+    /// in the same order. The cost is that of what can tell: comparing the entity's own state; its owner's, if the
+    /// commit changed that one itself too; and the other owner's, for what came from one or went to one. For a version
+    /// with which it came or went, a look at each entity that it owned directly. Nothing else of the commit is read, but
+    /// where several of these tell of places, its list of versions is looked through for their order: O(versions of the
+    /// commit).
     #[must_use]
     pub fn changes(&self) -> Changes {
-        self.history.changes(self.position).unwrap_or_default().about(self.entity)
+        self.history.changes_about(self.ix, self.revision, self.position)
     }
 
     /// The version as JSON:
@@ -222,11 +230,15 @@ impl fmt::Debug for Versions {
 }
 
 /// One entity's own state before and after a commit.
+#[derive(Clone)]
 struct Step {
     ix: Ix,
     before: Option<Arc<dyn AnyCell>>,
     after: Option<Arc<dyn AnyCell>>,
 }
+
+/// The steps of a commit that can tell of one entity.
+type Tellers = HashMap<Ix, Step, ahash::RandomState>;
 
 /// An owned entity, by the state of its owner.
 struct Place {
@@ -251,8 +263,82 @@ impl History {
         if entry.run().is_some_and(|run| *run.end() != RunEnd::Returned) {
             return Ok(Changes::default());
         }
-        let steps: Vec<Step> =
-            self.store.log.made(entry).iter().filter_map(|(ix, index)| self.step(Ix(*ix), u64::from(*index) + 1)).collect();
+        let steps: Vec<Step> = self
+            .store
+            .log
+            .made(entry)
+            .iter()
+            .filter_map(|(ix, index)| self.step(Ix(*ix), u64::from(*index) + 1))
+            .collect();
+        Ok(self.compare(&steps, position, Recorder::default()))
+    }
+
+    /// What a commit changed in one entity that it made a version of.
+    fn changes_about(&self, ix: Ix, revision: Revision, position: Position) -> Changes {
+        let lineages = &self.store.lineages;
+        let entity = lineages.get(ix).id;
+        let mut tellers = Tellers::default();
+        tellers.extend(self.step(ix, revision.0).map(|step| (ix, step)));
+        self.add_owners(ix, position, &mut tellers);
+        let known = tellers.len();
+        let steps: Vec<Step> = tellers.values().cloned().collect();
+        let changes = self.compare(&steps, position, Recorder::about(entity));
+        // What came or went may have moved: then its other end tells of it too.
+        let mut others: Vec<EntityId> = changes
+            .iter()
+            .filter(|change| matches!(change.kind, ChangeKind::Added { .. } | ChangeKind::Removed { .. }))
+            .map(|change| change.entity.id)
+            .collect();
+        // An entity that comes or goes is not compared, and nobody told of what it owns.
+        if let Some(Step { before: Some(whole), after: None, .. } | Step { before: None, after: Some(whole), .. }) =
+            tellers.get(&ix)
+        {
+            whole.entity().slots(&mut |_, _, slot| others.push(slot.id()));
+        }
+        for other in others.into_iter().filter_map(|id| lineages.find(id)) {
+            if let Some(step) = self.step_through(other, position) {
+                tellers.insert(other, step);
+                self.add_owners(other, position, &mut tellers);
+            }
+        }
+        let is_own = |kind: &ChangeKind| matches!(kind, ChangeKind::Changed { .. } | ChangeKind::Retyped { .. });
+        let told_by_one = known < 2 || changes.len() < 2 || changes.iter().all(|change| is_own(&change.kind));
+        if told_by_one && tellers.len() == known {
+            return changes;
+        }
+        self.compare(&self.in_order(&tellers, position), position, Recorder::about(entity))
+    }
+
+    /// Adds the steps of the owners that an entity had before a commit and has after it.
+    fn add_owners(&self, ix: Ix, position: Position, tellers: &mut Tellers) {
+        for at in [Position(position.0 - 1), position] {
+            if let Some(edge) = self.store.lineages.owner(ix, at)
+                && !tellers.contains_key(&edge.owner)
+            {
+                tellers.extend(self.step_through(edge.owner, position).map(|step| (edge.owner, step)));
+            }
+        }
+    }
+
+    /// The step of an entity that a commit changed, which was there before and is there after.
+    fn step_through(&self, ix: Ix, position: Position) -> Option<Step> {
+        let lineages = &self.store.lineages;
+        let revision = lineages.revision(ix, position)?;
+        let (made, payload) = lineages.version(ix, revision)?;
+        let stays = made == position
+            && matches!(payload, Payload::Cell(_) | Payload::Record(_))
+            && lineages.alive(ix, Position(position.0 - 1)).is_ok();
+        if stays { self.step(ix, revision.0) } else { None }
+    }
+
+    /// Steps in the order in which the commit made them, which is that of what they tell.
+    fn in_order(&self, tellers: &Tellers, position: Position) -> Vec<Step> {
+        let made = self.store.log.get(position).map_or(&[][..], |entry| self.store.log.made(entry));
+        made.iter().filter_map(|(ix, _)| tellers.get(&Ix(*ix)).cloned()).take(tellers.len()).collect()
+    }
+
+    /// What these steps of a commit tell.
+    fn compare(&self, steps: &[Step], position: Position, mut recorder: Recorder) -> Changes {
         let wholes: Vec<(Option<Whole<'_>>, Option<Whole<'_>>)> =
             steps.iter().map(|step| (step.before.as_ref().map(Whole), step.after.as_ref().map(Whole))).collect();
         let mut walk = Walk::new(Descend::OwnStateOnly);
@@ -262,7 +348,7 @@ impl History {
                 walk.compare(before, after);
             }
         }
-        let hidden = self.hidden_moves(&steps, position);
+        let hidden = self.hidden_moves(steps, position);
         for (from, to) in &hidden {
             walk.expect_move(from.as_ref().and_then(Place::standing), to.as_ref().and_then(Place::standing));
         }
@@ -282,13 +368,12 @@ impl History {
                 walk.remove_root(before);
             }
         }
-        let mut recorder = Recorder::default();
         walk.run(&mut |difference: Difference<'_>| recorder.record(difference))
             .expect("a commit holds no entity twice");
         let mut changes = recorder.finish();
         let (lineages, before) = (&self.store.lineages, Position(position.0 - 1));
         changes.put_whole_states(|id| lineages.find(id).and_then(|ix| lineages.cell(ix, before).ok()));
-        Ok(changes)
+        changes
     }
 
     /// Where the moved entities of a commit stood in what it removed, and stand in what it added: their owners are not

@@ -115,9 +115,7 @@ impl Lineages {
     ) -> Option<(Ix, Revision, Arc<dyn AnyCell>)> {
         let ix = self.find(id)?;
         let lineage = self.get(ix);
-        if !lineage.row.is(row)
-            || lineage.alive_at.load(Ordering::Relaxed) != self.removals.load(Ordering::Acquire)
-        {
+        if !lineage.row.is(row) || lineage.alive_at.load(Ordering::Relaxed) != self.removals.load(Ordering::Acquire) {
             return None;
         }
         let state = lineage.read();
