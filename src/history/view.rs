@@ -254,7 +254,8 @@ impl Place {
 }
 
 impl History {
-    /// What a commit changed, found from the versions that it made: O(c log n).
+    /// What a commit changed, found from the versions that it made: O(c log n), and for an owner among these also what was
+    /// carried in it since its last own version.
     ///
     /// # Errors
     /// There is no entry at this position.

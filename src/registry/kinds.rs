@@ -165,11 +165,10 @@ impl<T: Entity> ParamKind<&mut T> for EditParam {
     fn collect(slot: &mut Editing<T>, into: &mut Proposal) {
         let Editing { loaded, after } = slot;
         into.expected.push(loaded.expected());
-        let own = after.as_ref().map_or(Own::Same, |after| Own::of(loaded.before.value(), after));
-        if matches!(own, Own::Same) {
-            return;
-        }
-        if let Some(after) = after.take() {
+        // Taken in any case: a copy that is of no use is let go here, where a panic of its own is caught.
+        let Some(after) = after.take() else { return };
+        let own = Own::of(loaded.before.value(), &after);
+        if !matches!(own, Own::Same) {
             let before: Arc<dyn AnyCell> = Arc::<Cell<T>>::clone(&loaded.before);
             into.inputs.push(Input { ix: loaded.ix, before, after: Arc::new(Cell::new(after)), own: Some(own) });
         }

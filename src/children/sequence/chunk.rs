@@ -23,6 +23,8 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use crate::id::EntityId;
 
 /// The longest list that is one chunk, whatever its keys: copying so many items is cheaper than cutting them.
@@ -31,10 +33,14 @@ pub(super) const FLAT: usize = 24;
 pub(super) const BEFORE: usize = 3;
 /// How many keys after a peak are lighter.
 pub(super) const AFTER: usize = 4;
+/// As many keys, or fewer, between two peaks or ends of the list have no peak among them.
+pub(super) const WHOLE: usize = BEFORE + AFTER;
 /// The longest run that stays one chunk.
 pub(super) const LIMIT: usize = 32;
 /// How many keys of a long run lie at least on either side of a cut.
 const MARGIN: usize = 4;
+// So the chunks beside a peak hold all that it is compared with.
+const _: () = assert!(MARGIN > BEFORE && MARGIN >= AFTER);
 /// How many keys beside a change may see the cuts of a long run move.
 pub(super) const SETTLED: usize = AFTER + MARGIN;
 /// How many keys beside a change, none of them a peak, prove that they lie in a run longer than `LIMIT`.
@@ -44,14 +50,18 @@ pub(super) const LONG: usize = LIMIT + AFTER + 1;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     weight: u64,
-    id: u128,
+    id: EntityId,
 }
 
 impl Key {
     pub(super) fn new(level: u32, id: EntityId) -> Self {
-        let id = u128::from_be_bytes(*id.as_bytes());
+        let bits = u128::from_be_bytes(*id.as_bytes());
         let salt = (u64::from(level) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Self { weight: scramble(scramble((id >> 64) as u64 ^ salt) ^ id as u64), id }
+        Self { weight: scramble(scramble((bits >> 64) as u64 ^ salt) ^ bits as u64), id }
+    }
+
+    fn bits(&self) -> u128 {
+        u128::from_be_bytes(*self.id.as_bytes())
     }
 }
 
@@ -62,27 +72,39 @@ fn scramble(mut bits: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// Whether the key at this place is a peak of a list, of which `keys` holds all that lie near.
-pub(super) fn is_peak(keys: &[Key], at: usize) -> bool {
-    let has_neighbours = at >= BEFORE && at + AFTER < keys.len();
-    has_neighbours
-        && keys[at + 1..=at + AFTER].iter().all(|key| *key < keys[at])
-        && keys[at - BEFORE..at].iter().all(|key| *key < keys[at])
+/// The first peak in this range of a list, of which `keys` holds all that lie near.
+fn next_peak(keys: &[Key], mut range: Range<usize>) -> Option<usize> {
+    range.start = range.start.max(BEFORE);
+    range.end = range.end.min(keys.len().saturating_sub(AFTER));
+    while range.start < range.end {
+        let at = range.start;
+        // What lies between this key and a heavier one near is lighter than that, which lies near it too.
+        if let Some(heavier) = (at + 1..=at + AFTER).find(|after| keys[*after] > keys[at]) {
+            range.start = heavier;
+        } else if keys[at - BEFORE..at].iter().all(|before| *before < keys[at]) {
+            return Some(at);
+        } else {
+            range.start = at + 1;
+        }
+    }
+    None
 }
+
+/// Where chunks end, counted in keys.
+pub(super) type Ends = SmallVec<[usize; 8]>;
 
 /// The ends of the chunks that fill `region` of `keys`.
 ///
 /// A chunk begins where the region does and one ends where it does. The first run of the region may begin earlier,
 /// where `run` begins, and its last end later, where `run` ends; beyond the region there are no peaks in it.
-pub(super) fn chunk_ends(keys: &[Key], region: Range<usize>, run: Range<usize>) -> Vec<usize> {
-    let mut ends = Vec::with_capacity(region.len() / 4 + 1);
+pub(super) fn chunk_ends(keys: &[Key], region: Range<usize>, run: Range<usize>) -> Ends {
+    let mut ends = Ends::new();
     let mut start = run.start;
-    for at in region.clone() {
-        if is_peak(keys, at) {
-            cut_run(keys, start..at + 1, &region, &mut ends);
-            ends.push(at + 1);
-            start = at + 1;
-        }
+    let mut rest = region.clone();
+    while let Some(peak) = next_peak(keys, rest.clone()) {
+        cut_run(keys, start..peak + 1, &region, &mut ends);
+        ends.push(peak + 1);
+        (start, rest.start) = (peak + 1, peak + 1);
     }
     if start < region.end {
         cut_run(keys, start..run.end, &region, &mut ends);
@@ -95,7 +117,7 @@ pub(super) fn chunk_ends(keys: &[Key], region: Range<usize>, run: Range<usize>) 
 }
 
 /// Adds the ends of chunks within this run that lie in the region, if it is a long one.
-fn cut_run(keys: &[Key], run: Range<usize>, region: &Range<usize>, ends: &mut Vec<usize>) {
+fn cut_run(keys: &[Key], run: Range<usize>, region: &Range<usize>, ends: &mut Ends) {
     if run.len() <= LIMIT {
         return;
     }
@@ -112,7 +134,7 @@ fn cut_run(keys: &[Key], run: Range<usize>, region: &Range<usize>, ends: &mut Ve
 /// A label below 6 for each key of a run, different from that of its neighbours.
 fn labels(run: &[Key]) -> Vec<u8> {
     // 128 bits leave 256 labels, these 16, these 8, and these 6.
-    let first = |at: usize| toss(at.checked_sub(1).map(|left| run[left].id), run[at].id);
+    let first = |at: usize| toss(at.checked_sub(1).map(|left| run[left].bits()), run[at].bits());
     let mut labels: Vec<u8> = (0..run.len()).map(first).collect();
     for _ in 0..3 {
         for at in (0..labels.len()).rev() {

@@ -8,8 +8,6 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use smallvec::{SmallVec, smallvec};
-
 use super::node::{Link, Part, Slot};
 use super::{Item, Sequence};
 use crate::digest::Digest;
@@ -94,23 +92,42 @@ fn diff_narrow<'a, I: Item>(
     after: &'a Sequence<I>,
     visit: &mut dyn FnMut(Difference<'a, I>),
 ) -> bool {
-    let (Some(old_root), Some(new_root)) = (&before.root, &after.root) else { return false };
+    let (Some(mut old), Some(mut new)) = (before.root.as_ref(), after.root.as_ref()) else { return false };
     let mut start = 0;
-    let mut old: SmallVec<[&'a Link<I>; NARROW]> = smallvec![old_root];
-    let mut new: SmallVec<[&'a Link<I>; NARROW]> = smallvec![new_root];
-    for _ in 1..before.height {
-        let (all_old, all_new): (Vec<&'a Link<I>>, Vec<&'a Link<I>>) = (parts_below(&old), parts_below(&new));
-        let (begin, end) = common_ends(&all_old, &all_new, |old, new| old.is_same(new));
+    for level in (1..before.height).rev() {
+        let (all_old, all_new) = (Link::parts_of(&old.node), Link::parts_of(&new.node));
+        let (begin, end) = common_ends(all_old, all_new, Link::is_same);
         start += all_old[..begin].iter().map(|link| link.len).sum::<usize>();
-        let (old_rest, new_rest) = (&all_old[begin..all_old.len() - end], &all_new[begin..all_new.len() - end]);
-        if old_rest.len() > NARROW || new_rest.len() > NARROW {
-            return false;
+        match (&all_old[begin..all_old.len() - end], &all_new[begin..all_new.len() - end]) {
+            ([old_rest], [new_rest]) => (old, new) = (old_rest, new_rest),
+            (old_rest, new_rest) => {
+                return diff_wide(level, start, old_rest.iter().collect(), new_rest.iter().collect(), visit);
+            }
         }
-        old = old_rest.into();
-        new = new_rest.into();
     }
-    let (old, new): (Vec<&'a Slot<I>>, Vec<&'a Slot<I>>) = (parts_below(&old), parts_below(&new));
-    diff_slots(start, &old, &new, visit)
+    diff_slots(start, Slot::parts_of(&old.node), Slot::parts_of(&new.node), |slot| slot, visit)
+}
+
+/// Goes on where several nodes of a level differ, of which there are so many levels.
+fn diff_wide<'a, I: Item>(
+    mut levels: u32,
+    mut start: usize,
+    mut old: Vec<&'a Link<I>>,
+    mut new: Vec<&'a Link<I>>,
+    visit: &mut dyn FnMut(Difference<'a, I>),
+) -> bool {
+    while old.len() <= NARROW && new.len() <= NARROW {
+        if levels == 1 {
+            let (old, new): (Vec<&'a Slot<I>>, Vec<&'a Slot<I>>) = (parts_below(&old), parts_below(&new));
+            return diff_slots(start, &old, &new, |slot| *slot, visit);
+        }
+        (old, new, levels) = (parts_below(&old), parts_below(&new), levels - 1);
+        let (begin, end) = common_ends(&old, &new, |old, new| old.is_same(new));
+        start += old[..begin].iter().map(|link| link.len).sum::<usize>();
+        old = old[begin..old.len() - end].into();
+        new = new[begin..new.len() - end].into();
+    }
+    false
 }
 
 /// The parts of these nodes, in order.
@@ -121,35 +138,37 @@ fn parts_below<'a, I, P: Part<I>>(links: &[&'a Link<I>]) -> Vec<&'a P> {
 }
 
 /// How many are the same from the beginning, and how many of the others from the end.
-fn common_ends<T>(old: &[T], new: &[T], same: impl Fn(&T, &T) -> bool) -> (usize, usize) {
+fn common_ends<'a, T>(old: &'a [T], new: &'a [T], same: impl Fn(&'a T, &'a T) -> bool) -> (usize, usize) {
     let begin = old.iter().zip(new).take_while(|(old, new)| same(old, new)).count();
     let (old, new) = (&old[begin..], &new[begin..]);
     (begin, old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| same(old, new)).count())
 }
 
-fn diff_slots<'a, I: Item>(
+fn diff_slots<'s, 'a: 's, I: Item, S>(
     start: usize,
-    old: &[&'a Slot<I>],
-    new: &[&'a Slot<I>],
+    old: &'s [S],
+    new: &'s [S],
+    slot: impl Fn(&'s S) -> &'a Slot<I>,
     visit: &mut dyn FnMut(Difference<'a, I>),
 ) -> bool {
-    let (begin, end) = common_ends(old, new, |old, new| old.item.id() == new.item.id());
+    let item = |slots: &'s [S], place: usize| &slot(&slots[place]).item;
+    let (begin, end) = common_ends(old, new, |old, new| slot(old).item.id() == slot(new).item.id());
     let (old_rest, new_rest) = (old.len() - end, new.len() - end);
     if begin < old_rest && begin < new_rest {
         return false;
     }
-    for (place, slot) in (begin..old_rest).zip(&old[begin..old_rest]) {
-        visit(Difference::Removed(start + place, &slot.item));
+    for place in begin..old_rest {
+        visit(Difference::Removed(start + place, item(old, place)));
     }
     let paired = |before: usize, after: usize, visit: &mut dyn FnMut(Difference<'a, I>)| {
-        let (old, new) = (&old[before].item, &new[after].item);
+        let (old, new) = (item(old, before), item(new, after));
         if !is_equal(old, new) {
             visit(Difference::Touched { before: (start + before, old), after: (start + after, new) });
         }
     };
     (0..begin).for_each(|place| paired(place, place, visit));
-    for (place, slot) in (begin..new_rest).zip(&new[begin..new_rest]) {
-        visit(Difference::Added(start + place, &slot.item));
+    for place in begin..new_rest {
+        visit(Difference::Added(start + place, item(new, place)));
     }
     (0..end).for_each(|offset| paired(old_rest + offset, new_rest + offset, visit));
     true

@@ -94,7 +94,8 @@ impl<I: Item> Sequence<I> {
             let mut start = 0;
             return scan(root, id, &mut start);
         }
-        let index = self.index.get_or_init(|| index_of(root));
+        let index = self.index.as_ref().expect("a list that is too long to be searched without an index has one");
+        let index = index.get_or_init(|| index_of(root));
         let label = index.get(&id)?;
         Some(root.slot_labelled(*label).expect("the index holds the labels of the slots"))
     }
@@ -161,8 +162,14 @@ impl<I: Item> Sequence<I> {
     }
 }
 
+/// What a new list of this length keeps its index in.
+pub(super) fn index_for(len: usize) -> Option<Arc<OnceLock<Index>>> {
+    (len > SCANNED).then(Arc::default)
+}
+
 /// Changes the index if there is one. If not, parts with the clones: one of them may build theirs at any time.
-fn change_index(shared: &mut Arc<OnceLock<Index>>, change: impl FnOnce(&mut Index)) {
+fn change_index(shared: &mut Option<Arc<OnceLock<Index>>>, change: impl FnOnce(&mut Index)) {
+    let Some(shared) = shared else { return };
     if shared.get().is_none() {
         *shared = Arc::default();
     } else if let Some(index) = Arc::make_mut(shared).get_mut() {

@@ -47,14 +47,15 @@ pub(crate) struct Sequence<I> {
     root: Option<Link<I>>,
     /// How many levels of nodes there are.
     height: u32,
-    /// Where each identity stands, built when first needed. Clones share it until one of them moves something.
-    index: Arc<OnceLock<Index>>,
+    /// Where each identity stands, built when first needed. Clones share it until one of them moves something. None as
+    /// long as the list has always been short.
+    index: Option<Arc<OnceLock<Index>>>,
 }
 
 impl<I: Item> Sequence<I> {
     /// One without items.
     pub(crate) fn new() -> Self {
-        Self { root: None, height: 0, index: Arc::default() }
+        Self { root: None, height: 0, index: None }
     }
 
     /// One with these items in this order, in O(n).
@@ -63,8 +64,9 @@ impl<I: Item> Sequence<I> {
     /// [`Repeated`] if an identity occurs twice.
     pub(crate) fn from_items(items: impl IntoIterator<Item = I>) -> Result<Self, Repeated> {
         let slots = labels::label_all(items)?;
+        let index = labels::index_for(slots.len());
         let (root, height) = splice::build(slots);
-        Ok(Self { root, height, index: Arc::default() })
+        Ok(Self { root, height, index })
     }
 
     /// How many items it holds.
@@ -108,6 +110,9 @@ impl<I: Item> Sequence<I> {
         let label = self.label_for(position);
         self.index_insert(item.id(), label);
         self.splice(position, 0, Some(Slot { label, item }));
+        if self.index.is_none() {
+            self.index = labels::index_for(len + 1);
+        }
         Ok(())
     }
 

@@ -52,6 +52,16 @@ pub(super) trait Part<I>: Clone {
     fn id(&self) -> EntityId;
     fn len(&self) -> usize;
     fn label(&self) -> u64;
+
+    /// How many of these parts, which begin at item 0, end at or before this item.
+    fn before(parts: &[Self], item: usize) -> usize {
+        let ends = parts.iter().scan(0, |end, part| {
+            *end += part.len();
+            Some(*end)
+        });
+        ends.take_while(|end| *end <= item).count()
+    }
+
     fn parts_of(node: &Node<I>) -> &[Self];
     fn into_parts(parts: Vec<Self>) -> Parts<I>;
 }
@@ -67,6 +77,10 @@ impl<I: Item> Part<I> for Slot<I> {
 
     fn label(&self) -> u64 {
         self.label
+    }
+
+    fn before(parts: &[Self], item: usize) -> usize {
+        parts.len().min(item)
     }
 
     fn parts_of(node: &Node<I>) -> &[Self] {

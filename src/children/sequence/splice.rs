@@ -1,11 +1,12 @@
 //! Insertion and removal: a few chunks around a change are cut anew, level by level, until nothing above need know.
 
+use std::iter;
 use std::mem;
 use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::chunk::{self, Key};
+use super::chunk::{self, Ends, Key};
 use super::node::{Link, Part, Slot};
 use super::{Item, Sequence};
 
@@ -63,9 +64,9 @@ impl<I: Item> Sequence<I> {
             (self.root, self.height) = build(slots);
             return;
         }
-        let fresh = Vec::from_iter(fresh);
         let root = self.root.as_mut().expect("more than a few items stand in a tree");
-        let mut change = Change { old: position..position + removed, fresh }.cut(&Level::of(root, self.height, 0));
+        let mut change = Change { old: position..position + removed, fresh: fresh.into_iter().collect() }
+            .cut(&Level::of(root, self.height, 0));
         for level in 1..self.height {
             let levels = self.height - level;
             if change.keeps_shape_of(root.descend(levels, change.old.start.min(root.len - 1))) {
@@ -76,7 +77,7 @@ impl<I: Item> Sequence<I> {
             change = change.cut(&Level::of(root, self.height, level));
         }
         // The root is the one node of its level: it was replaced, or nodes join it on one side.
-        let mut links = change.fresh;
+        let mut links = change.fresh.into_vec();
         if change.old.start > 0 {
             links.insert(0, root.clone());
         } else if change.old.end < root.len {
@@ -90,24 +91,155 @@ impl<I: Item> Sequence<I> {
 struct Level<'a, I> {
     root: &'a Link<I>,
     depth: u32,
-    level: u32,
+    number: u32,
+}
+
+/// A chunk of a level, and the items of the list that lie in it.
+struct Chunk<'a, P> {
+    parts: &'a [P],
+    items: Range<usize>,
+}
+
+/// Where what is looked at on one side of a change ends.
+struct Edge {
+    /// The item at which the chunks that are cut anew end.
+    region: usize,
+    /// The same, or further away the item up to which the run is known that goes on there.
+    run: usize,
 }
 
 impl<'a, I: Item> Level<'a, I> {
-    fn of(root: &'a Link<I>, height: u32, level: u32) -> Self {
-        Self { root, depth: height - level - 1, level }
+    fn of(root: &'a Link<I>, height: u32, number: u32) -> Self {
+        Self { root, depth: height - number - 1, number }
     }
 
-    /// The chunk that holds this item, and at which item it begins.
-    fn chunk_at(&self, position: usize) -> (usize, &'a Link<I>) {
-        self.root.descend(self.depth, position)
+    fn key<P: Part<I>>(&self, part: &P) -> Key {
+        Key::new(self.number, part.id())
+    }
+
+    /// The chunk that holds this item.
+    fn chunk_at<P: Part<I>>(&self, item: usize) -> Chunk<'a, P> {
+        let (start, node) = self.root.descend(self.depth, item);
+        Chunk { parts: P::parts_of(&node.node), items: start..start + node.len }
+    }
+
+    /// The chunks that begin before this item, from the nearest on.
+    fn chunks_before<P: Part<I> + 'a>(&self, item: usize) -> impl Iterator<Item = Chunk<'a, P>> {
+        let mut edge = item;
+        iter::from_fn(move || {
+            let chunk = self.chunk_at(edge.checked_sub(1)?);
+            edge = chunk.items.start;
+            Some(chunk)
+        })
+    }
+
+    /// The chunks that end after this item, from the nearest on.
+    fn chunks_after<P: Part<I> + 'a>(&self, item: usize) -> impl Iterator<Item = Chunk<'a, P>> {
+        let mut edge = item;
+        iter::from_fn(move || {
+            let chunk = (edge < self.root.len).then(|| self.chunk_at(edge))?;
+            edge = chunk.items.end;
+            Some(chunk)
+        })
+    }
+
+    /// Whether a chunk ends before this item, which one does, with a peak.
+    fn is_peak_before<P: Part<I>>(&self, item: usize) -> bool {
+        let (left, right) = (self.chunk_at::<P>(item - 1).parts, self.chunk_at::<P>(item).parts);
+        // No chunk beside a peak is too short to hold all that the peak is compared with.
+        let (Some(left), Some(right)) = (left.last_chunk::<{ chunk::BEFORE + 1 }>(), right.first_chunk()) else {
+            return false;
+        };
+        let [before @ .., peak] = left;
+        let after: &[P; chunk::AFTER] = right;
+        let peak = self.key(peak);
+        after.iter().chain(before).all(|part| self.key(part) < peak)
+    }
+
+    /// Where to end before a change that begins at this item.
+    fn edge_before<P: Part<I>>(&self, item: usize) -> Edge {
+        let chunks = self.chunks_before::<P>(item);
+        let steps = chunks.map(|chunk| (P::before(chunk.parts, item - chunk.items.start), chunk.items.start));
+        self.edge::<P>(item, 0, chunk::AFTER, steps)
+    }
+
+    /// Where to end after a change that ends at this item.
+    fn edge_after<P: Part<I>>(&self, item: usize) -> Edge {
+        let chunks = self.chunks_after::<P>(item);
+        let steps = chunks.map(|chunk| {
+            let skipped = P::before(chunk.parts, item.saturating_sub(chunk.items.start));
+            (chunk.parts.len() - skipped, chunk.items.end)
+        });
+        self.edge::<P>(item, self.root.len, chunk::BEFORE + 1, steps)
+    }
+
+    /// Where to end, going from this item to the last chunk by chunk; each gives its number of keys and its far end.
+    ///
+    /// That is at the end of the list, or at a peak that so many keys keep from the change. What lies between two such
+    /// ends is cut as if it were a list of its own: a peak is heavier than all that might become one beside it.
+    fn edge<P: Part<I>>(
+        &self,
+        from: usize,
+        last: usize,
+        firm: usize,
+        mut steps: impl Iterator<Item = (usize, usize)>,
+    ) -> Edge {
+        let (mut edge, mut held, mut settled) = (from, 0, None);
+        while edge != last && (held < firm || !self.is_peak_before::<P>(edge)) {
+            if held >= chunk::LONG {
+                // A run known to be long: the nearest of its cuts that cannot move will do.
+                return Edge { region: settled.unwrap_or(edge), run: edge };
+            }
+            let (keys, end) = steps.next().expect("the last chunk ends with the list");
+            (held, edge) = (held + keys, end);
+            if held >= chunk::SETTLED {
+                settled.get_or_insert(edge);
+            }
+        }
+        Edge { region: edge, run: edge }
+    }
+
+    /// Adds the parts of these items, which begin and end with a part, chunk by chunk.
+    fn collect<P: Part<I>>(&self, items: Range<usize>, into: &mut Pieces<'a, P>) {
+        let mut begin = items.start;
+        while begin < items.end {
+            let chunk = self.chunk_at::<P>(begin);
+            let first = P::before(chunk.parts, begin - chunk.items.start);
+            let end = P::before(chunk.parts, items.end - chunk.items.start);
+            into.add(&chunk.parts[first..end]);
+            begin = chunk.items.end;
+        }
+    }
+}
+
+/// The parts that a level has around a change after it. Places count them.
+struct Pieces<'a, P> {
+    slices: SmallVec<[&'a [P]; 8]>,
+    len: usize,
+}
+
+impl<'a, P: Clone> Pieces<'a, P> {
+    fn add(&mut self, slice: &'a [P]) {
+        self.slices.push(slice);
+        self.len += slice.len();
+    }
+
+    fn copy(&self, range: Range<usize>) -> Vec<P> {
+        let mut copy = Vec::with_capacity(range.len());
+        let mut start = 0;
+        for slice in &self.slices {
+            let place = |place: usize| place.saturating_sub(start).min(slice.len());
+            copy.extend_from_slice(&slice[place(range.start)..place(range.end)]);
+            start += slice.len();
+        }
+        copy
     }
 }
 
 /// At one level, parts that take the place of those that held a range of the items before.
 struct Change<P> {
     old: Range<usize>,
-    fresh: Vec<P>,
+    fresh: SmallVec<[P; 2]>,
 }
 
 impl<I: Item> Change<Link<I>> {
@@ -119,218 +251,48 @@ impl<I: Item> Change<Link<I>> {
 
 impl<P> Change<P> {
     /// The change that this one means one level above.
-    fn cut<I: Item>(self, level: &Level<'_, I>) -> Change<Link<I>>
+    fn cut<I: Item>(&self, level: &Level<'_, I>) -> Change<Link<I>>
     where
         P: Part<I>,
     {
-        let before = Side::before(level, self.old.start);
-        let after = Side::after(level, self.old.end);
-        let mut old = before.edge..after.edge;
-        let window = Window { before, fresh: self.fresh, after };
-        let chunks = window.chunks(level.level);
-        // What came out as it was needs no change above.
-        let mut chunks = &chunks[..];
-        while let [chunk, rest @ ..] = chunks
-            && let Some(link) = window.kept_before(chunk)
+        let before = level.edge_before::<P>(self.old.start);
+        let after = level.edge_after::<P>(self.old.end);
+        let mut pieces = Pieces { slices: SmallVec::new(), len: 0 };
+        level.collect(before.run..before.region, &mut pieces);
+        let start = pieces.len;
+        level.collect(before.region..self.old.start, &mut pieces);
+        pieces.add(&self.fresh);
+        level.collect(self.old.end..after.region, &mut pieces);
+        let end = pieces.len;
+        level.collect(after.region..after.run, &mut pieces);
+        let ends = if pieces.len <= chunk::WHOLE {
+            Ends::from_iter((start < end).then_some(end))
+        } else {
+            let mut keys = Vec::with_capacity(pieces.len);
+            pieces.slices.iter().for_each(|slice| keys.extend(slice.iter().map(|part| level.key(part))));
+            chunk::chunk_ends(&keys, start..end, 0..keys.len())
+        };
+
+        // What came out as it was needs no change above: as many parts in the same place, none of them fresh.
+        let mut old = before.region..after.region;
+        let (mut start, mut ends) = (start, &ends[..]);
+        while let [end, rest @ ..] = ends
+            && old.start < self.old.start
+            && let chunk = level.chunk_at::<P>(old.start)
+            && chunk.items.end <= self.old.start
+            && chunk.parts.len() == end - start
         {
-            old.start += link.len;
-            chunks = rest;
+            (old.start, start, ends) = (chunk.items.end, *end, rest);
         }
-        while let [rest @ .., chunk] = chunks
-            && let Some(link) = window.kept_after(chunk)
+        while let [rest @ .., end] = ends
+            && old.end > self.old.end
+            && let chunk = level.chunk_at::<P>(old.end - 1)
+            && chunk.items.start >= self.old.end
+            && chunk.parts.len() == end - rest.last().unwrap_or(&start)
         {
-            old.end -= link.len;
-            chunks = rest;
+            (old.end, ends) = (chunk.items.start, rest);
         }
-        Change { old, fresh: chunks.iter().map(|chunk| window.link(chunk)).collect() }
+        let fresh = ends.iter().map(|&end| Link::new(pieces.copy(mem::replace(&mut start, end)..end)));
+        Change { old, fresh: fresh.collect() }
     }
-}
-
-/// The neighbourhood of a change. Places in it count its parts from the first on.
-struct Window<'a, I, P> {
-    before: Side<'a, I, P>,
-    fresh: Vec<P>,
-    after: Side<'a, I, P>,
-}
-
-impl<'a, I: Item, P: Part<I>> Window<'a, I, P> {
-    /// The place of the first fresh part.
-    fn first(&self) -> usize {
-        self.before.parts.len()
-    }
-
-    /// The place after the last fresh part.
-    fn rest(&self) -> usize {
-        self.first() + self.fresh.len()
-    }
-
-    /// The chunks of the region, cut anew.
-    fn chunks(&self, level: u32) -> Vec<Range<usize>> {
-        let fresh = self.fresh.iter().map(|part| Key::new(level, part.id()));
-        let mut keys = Vec::with_capacity(self.rest() + self.after.keys.len());
-        keys.extend(self.before.keys.iter().rev());
-        keys.extend(fresh);
-        keys.extend_from_slice(&self.after.keys);
-        let region = self.first() - self.before.region..self.rest() + self.after.region;
-        let run = self.first() - self.before.run..self.rest() + self.after.run;
-        let mut start = region.start;
-        chunk::chunk_ends(&keys, region, run).into_iter().map(|end| mem::replace(&mut start, end)..end).collect()
-    }
-
-    /// The old node of this chunk, if it is one that lies before the change.
-    fn kept_before(&self, chunk: &Range<usize>) -> Option<&'a Link<I>> {
-        let first = self.first();
-        (chunk.end <= first).then(|| self.before.kept(first - chunk.end..first - chunk.start))?
-    }
-
-    /// The old node of this chunk, if it is one that lies after the change.
-    fn kept_after(&self, chunk: &Range<usize>) -> Option<&'a Link<I>> {
-        let rest = self.rest();
-        (chunk.start >= rest).then(|| self.after.kept(chunk.start - rest..chunk.end - rest))?
-    }
-
-    fn link(&self, chunk: &Range<usize>) -> Link<I> {
-        match self.kept_before(chunk).or_else(|| self.kept_after(chunk)) {
-            Some(link) => link.clone(),
-            None => Link::new(chunk.clone().map(|place| self.part(place).clone()).collect()),
-        }
-    }
-
-    fn part(&self, place: usize) -> &P {
-        match place {
-            place if place < self.first() => self.before.parts[self.first() - 1 - place],
-            place if place < self.rest() => &self.fresh[place - self.first()],
-            place => self.after.parts[place - self.rest()],
-        }
-    }
-}
-
-/// What lies on one side of a change, as far as its cuts may move or tell something; counted away from the change.
-struct Side<'a, I, P> {
-    keys: SmallVec<[Key; 24]>,
-    parts: SmallVec<[&'a P; 24]>,
-    chunks: SmallVec<[OldChunk<'a, I>; 4]>,
-    /// How many keys belong to the chunks that are cut anew.
-    region: usize,
-    /// How many keys belong to those, or to the run that the last of them lies in.
-    run: usize,
-    /// The item at which the region ends.
-    edge: usize,
-}
-
-/// A chunk, or what the change left of it.
-struct OldChunk<'a, I> {
-    /// Its node, if it is whole.
-    node: Option<&'a Link<I>>,
-    /// How many keys there are up to its end, counted away from the change.
-    end: usize,
-    /// The item at that end.
-    edge: usize,
-}
-
-impl<'a, I: Item, P: Part<I>> Side<'a, I, P> {
-    fn new(edge: usize) -> Self {
-        Self { keys: SmallVec::new(), parts: SmallVec::new(), chunks: SmallVec::new(), region: 0, run: 0, edge }
-    }
-
-    /// What lies before this item.
-    fn before(level: &Level<'a, I>, item: usize) -> Self {
-        let mut side = Self::new(item);
-        loop {
-            let held = side.keys.len();
-            if side.edge == 0 {
-                return side.ending_with(held, 0);
-            }
-            if held >= chunk::LONG {
-                return side.ending_within_run(held);
-            }
-            let (start, link) = level.chunk_at(side.edge - 1);
-            let parts = P::parts_of(&link.node);
-            let count = parts_before(parts, side.edge - start);
-            side.hold(level.level, parts[..count].iter().rev());
-            // The chunk is a neighbour only if it ends where no peak can have come or gone.
-            if held >= chunk::AFTER && side.is_peak_before(held) {
-                let edge = side.edge;
-                return side.ending_with(held, edge);
-            }
-            side.close((count == parts.len()).then_some(link), start);
-        }
-    }
-
-    /// What lies from this item on.
-    fn after(level: &Level<'a, I>, item: usize) -> Self {
-        let mut side = Self::new(item);
-        let mut index = 0;
-        loop {
-            while side.edge < level.root.len
-                && side.chunks.get(index).is_none_or(|c| side.keys.len() < c.end + chunk::AFTER)
-            {
-                let (start, link) = level.chunk_at(side.edge);
-                let parts = P::parts_of(&link.node);
-                let skipped = parts_before(parts, side.edge - start);
-                side.hold(level.level, parts[skipped..].iter());
-                side.close((skipped == 0).then_some(link), start + link.len);
-            }
-            let held = side.keys.len();
-            let Some(chunk) = side.chunks.get(index) else {
-                return side.ending_with(held, level.root.len);
-            };
-            let (end, edge) = (chunk.end, chunk.edge);
-            if edge == level.root.len || (end > chunk::BEFORE && chunk::is_peak(&side.keys, end - 1)) {
-                return side.ending_with(end, edge);
-            }
-            if end >= chunk::LONG {
-                return side.ending_within_run(end);
-            }
-            index += 1;
-        }
-    }
-
-    fn hold(&mut self, level: u32, parts: impl Iterator<Item = &'a P> + Clone) {
-        self.keys.extend(parts.clone().map(|part| Key::new(level, part.id())));
-        self.parts.extend(parts);
-    }
-
-    fn close(&mut self, node: Option<&'a Link<I>>, edge: usize) {
-        self.chunks.push(OldChunk { node, end: self.keys.len(), edge });
-        self.edge = edge;
-    }
-
-    /// Whether a chunk before the change ends with a peak, being the last that is held, from this key on.
-    fn is_peak_before(&self, held: usize) -> bool {
-        let around = self.keys.get(held - chunk::AFTER..=held + chunk::BEFORE);
-        let mut around: SmallVec<[Key; chunk::BEFORE + chunk::AFTER + 1]> = around.unwrap_or_default().into();
-        around.reverse();
-        chunk::is_peak(&around, chunk::BEFORE)
-    }
-
-    /// The region ends where a run does.
-    fn ending_with(mut self, keys: usize, edge: usize) -> Self {
-        (self.region, self.run, self.edge) = (keys, keys, edge);
-        self
-    }
-
-    /// The region ends within a run known to be long, at the nearest cut that cannot move.
-    fn ending_within_run(mut self, run: usize) -> Self {
-        let settled = self.chunks.iter().find(|chunk| chunk.end >= chunk::SETTLED);
-        let settled = settled.expect("a long run has many chunks");
-        (self.region, self.run, self.edge) = (settled.end, run, settled.edge);
-        self
-    }
-
-    /// The node of the chunk of these keys, if that is an old one.
-    fn kept(&self, keys: Range<usize>) -> Option<&'a Link<I>> {
-        let index = self.chunks.iter().position(|chunk| chunk.end == keys.end)?;
-        let start = index.checked_sub(1).map_or(0, |before| self.chunks[before].end);
-        self.chunks[index].node.filter(|_| start == keys.start)
-    }
-}
-
-/// How many of these parts, which begin at item 0, lie before this item.
-fn parts_before<I, P: Part<I>>(parts: &[P], item: usize) -> usize {
-    let ends = parts.iter().scan(0, |end, part| {
-        *end += part.len();
-        Some(*end)
-    });
-    ends.take_while(|end| *end <= item).count()
 }
