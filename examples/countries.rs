@@ -285,7 +285,7 @@ impl Import {
         if !same {
             return Err(format!("state {number} reads back otherwise than it was given").into());
         }
-        let entry = self.registry.history().entry(position)?.clone();
+        let entry = self.registry.history().entry(position)?;
         let said = (entry.time(), entry.message(), entry.property("commit"));
         if said != (state.time, Some(state.message.as_str()), Some(state.commit.as_str())) {
             return Err(format!("state {number} has another time, message or commit than it was given").into());

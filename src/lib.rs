@@ -50,10 +50,11 @@ pub use entity::{Entity, Field, FieldToken, Key, Plain};
 pub use error::{Error, Result};
 pub use heirloom_derive::{Entity, Value};
 pub use history::{
-    CommitError, Edge, FieldVersion, History, ReadError, TreeAt, TypeError, Version, VersionKind, Versions,
+    Argument, CommitError, Edge, Entry, FieldVersion, History, ReadError, Run, TreeAt, TypeError, Version, VersionKind,
+    Versions,
 };
 pub use id::{EntityId, Id, IdError, Ids};
-pub use log::{Argument, Entry, Properties, Run, RunEnd};
+pub use log::{Properties, RunEnd};
 pub use patch::{Patch, PatchError};
 pub use registry::{
     Access, AddressError, ArgumentError, Batch, Builder, CallError, Callable, Caller, Description, Expected, Held,

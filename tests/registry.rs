@@ -457,7 +457,7 @@ for_both_schools! {
                 told.push(format!("{school} {}", registry.history().digest(school, When::Head)?));
             }
             registry.call(enrol, ("Dan".to_owned(),))?;
-            told.extend(registry.history().entries().map(ToString::to_string));
+            told.extend(registry.history().entries().map(|entry| entry.to_string()));
             Ok(told)
         };
         assert_eq!(run()?, run()?);
@@ -501,7 +501,7 @@ fn the_commit_of_stray_edits_is_observed_and_says_when_it_was() -> Result<()> {
     registry.by("dean").at(time).call(look, (&mut held,))?;
     let heard = heard.lock().expect("no handler panics").clone();
     assert_eq!(heard, [(heirloom::Position(2), None)]);
-    let entry = registry.history().entry(heirloom::Position(2))?.clone();
+    let entry = registry.history().entry(heirloom::Position(2))?;
     assert_eq!((entry.time(), entry.author()), (time, Some("dean")));
     Ok(())
 }

@@ -7,15 +7,15 @@ use super::proposal::Expected;
 use super::{CommitError, Prepared, Store};
 use crate::id::EntityId;
 use crate::lineage::{Gone, Made, OwnerChange, Target, WriteTarget};
-use crate::log::{Run, Said};
+use crate::log::{Ran, Said};
 use crate::when::{LATEST, Position, Revision, Timestamp};
 
 /// What is said of a commit.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Info {
     pub(crate) said: Option<Arc<Said>>,
     pub(crate) time: Option<Timestamp>,
-    pub(crate) run: Option<Run>,
+    pub(crate) run: Option<Ran>,
     /// When the run ended, by the monotonic clock: spares reading the other one.
     pub(crate) ended: Option<Instant>,
 }

@@ -2,6 +2,7 @@
 
 mod clock;
 mod commit;
+mod entry;
 mod error;
 mod prepare;
 mod proposal;
@@ -15,6 +16,7 @@ mod writes;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, RwLock};
 
+pub use entry::{Argument, Entry, Run};
 pub use error::{CommitError, ReadError, TypeError};
 pub use tree::{Edge, TreeAt};
 pub use view::{FieldVersion, Version, VersionKind, Versions};

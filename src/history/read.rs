@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::entity::{AnyCell, AnyEntity, Comparison, Entity, FieldToken, Pairs, TypeRow, downcast};
 use crate::id::{EntityId, Id};
 use crate::lineage::{Gone, Ix, Payload};
-use crate::log::Entry;
+use crate::log::Line;
 use crate::when::{LATEST, Position, Revision, When};
 
 impl Store {
@@ -190,12 +190,12 @@ impl History {
             if kept.as_ref().is_none_or(|kept: &Arc<dyn AnyCell>| differs(kept.entity(), cell.entity(), field.index()))
             {
                 let value = field.get(entity);
-                let entry = self.store.log.get(position);
+                let line = self.store.log.get(position);
                 found.push(FieldVersion {
                     revision,
                     position,
-                    time: entry.map(Entry::time),
-                    author: entry.and_then(Entry::author).map(str::to_owned),
+                    time: line.map(|line| line.time),
+                    author: line.and_then(Line::author).map(str::to_owned),
                     value: value.clone(),
                 });
                 kept = Some(Arc::clone(&cell));
@@ -225,23 +225,6 @@ impl History {
         let (before, after) = (state(from.into())?, state(to.into())?);
         let changes = diff_cells(&before, &after).expect("a state that was committed holds no entity twice");
         Ok(changes.between(before, after))
-    }
-
-    /// The entry of the log at a position.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn entry(&self, position: Position) -> Result<&Entry, ReadError> {
-        let last = self.head();
-        match self.store.log.get(position) {
-            Some(entry) if position <= last => Ok(entry),
-            _ => Err(ReadError::NoPosition { asked: position, last }),
-        }
-    }
-
-    /// All entries of the log, oldest first; `.rev()` tails it.
-    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
-        (1..=self.head().0).filter_map(|position| self.store.log.get(Position(position)))
     }
 
     /// The position that a point in time stands for.

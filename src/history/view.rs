@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::{History, ReadError};
+use super::{Entry, History, ReadError, Run};
 use crate::diff::{ChangeKind, Changes, Descend, Difference, Recorder, Spot, Standing, Subject, Walk, Whole, subject};
 use crate::entity::AnyCell;
 use crate::id::EntityId;
 use crate::lineage::{Ix, Payload};
-use crate::log::{Entry, Run, RunEnd};
+use crate::log::RunEnd;
 use crate::when::{Position, Revision, Timestamp};
 
 /// Why a version was made.
@@ -116,8 +116,8 @@ impl Versions {
 impl Version {
     /// The entry of the log that made it: time, author, run.
     #[must_use]
-    pub fn entry(&self) -> &Entry {
-        self.history.store.log.get(self.position).expect("a version is published with its entry")
+    pub fn entry(&self) -> Entry {
+        self.history.entry(self.position).expect("a version is published with its entry")
     }
 
     /// What the commit changed in this entity itself: its fields, its place, and what came into it, went out of it or
@@ -260,14 +260,14 @@ impl History {
     /// # Errors
     /// There is no entry at this position.
     pub fn changes(&self, position: Position) -> Result<Changes, ReadError> {
-        let entry = self.entry(position)?;
-        if entry.run().is_some_and(|run| *run.end() != RunEnd::Returned) {
+        let line = self.line(position)?;
+        if line.run.as_ref().is_some_and(|ran| *ran.end() != RunEnd::Returned) {
             return Ok(Changes::default());
         }
         let steps: Vec<Step> = self
             .store
             .log
-            .made(entry)
+            .made(line)
             .iter()
             .filter_map(|(ix, index)| self.step(Ix(*ix), u64::from(*index) + 1))
             .collect();
@@ -334,7 +334,7 @@ impl History {
 
     /// Steps in the order in which the commit made them, which is that of what they tell.
     fn in_order(&self, tellers: &Tellers, position: Position) -> Vec<Step> {
-        let made = self.store.log.get(position).map_or(&[][..], |entry| self.store.log.made(entry));
+        let made = self.store.log.get(position).map_or(&[][..], |line| self.store.log.made(line));
         made.iter().filter_map(|(ix, _)| tellers.get(&Ix(*ix)).cloned()).take(tellers.len()).collect()
     }
 
@@ -400,10 +400,10 @@ impl History {
     /// # Errors
     /// There is no entry at this position.
     pub fn versions(&self, position: Position) -> Result<Vec<Version>, ReadError> {
-        let entry = self.entry(position)?;
+        let line = self.line(position)?;
         let version =
             |(ix, index): &(u32, u32)| Versions::new(self.clone(), Ix(*ix)).get(Revision(u64::from(*index) + 1));
-        Ok(self.store.log.made(entry).iter().filter_map(version).collect())
+        Ok(self.store.log.made(line).iter().filter_map(version).collect())
     }
 
     fn step(&self, ix: Ix, revision: u64) -> Option<Step> {

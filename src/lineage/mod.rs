@@ -22,7 +22,7 @@ use incoming::Incoming;
 
 /// The place of an entity's lineage among all lineages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Ix(pub(crate) u32);
+pub struct Ix(pub(crate) u32);
 
 /// What a version holds.
 #[derive(Clone)]

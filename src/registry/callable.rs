@@ -3,7 +3,6 @@
 use std::marker::PhantomData;
 
 use serde_json::Value as Json;
-use smallvec::SmallVec;
 
 use super::caller::Caller;
 use super::error::{ArgumentError, CallError};
@@ -12,7 +11,7 @@ use super::load::{Arg, Loading, Used};
 use super::outcome::Outcome;
 use super::table::Registered;
 use crate::history::Proposal;
-use crate::log::Argument;
+use crate::log::AllGiven;
 
 /// A parameter of a callable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +41,7 @@ pub trait Signature {
     /// One does not fit.
     fn read(json: &[&Json], loading: &mut Loading<'_>) -> Result<Self::Slots, (usize, ArgumentError)>;
     /// What the log keeps of the arguments.
-    fn arguments(slots: &Self::Slots) -> SmallVec<[Argument; 2]>;
+    fn arguments(slots: &Self::Slots) -> AllGiven;
     /// Tells the entities.
     fn used(slots: &Self::Slots, visit: &mut dyn FnMut(Used));
     /// Gives the entities back after the run.
@@ -113,7 +112,7 @@ macro_rules! arities {
                 let _ = (json, &loading);
                 Ok(($(KindOf::<$param>::read(json[$index], loading).map_err(|error| ($index, error))?,)*))
             }
-            fn arguments(slots: &Self::Slots) -> SmallVec<[Argument; 2]> {
+            fn arguments(slots: &Self::Slots) -> AllGiven {
                 let _ = slots;
                 smallvec::smallvec![$(KindOf::<$param>::argument(&slots.$index)),*]
             }

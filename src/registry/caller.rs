@@ -21,7 +21,7 @@ use crate::children::LoadFailure;
 use crate::entity::EncodeFailure;
 use crate::history::{CommitError, Committed, History, Info, Proposal, ReadError};
 use crate::id::with_ids;
-use crate::log::{Run, RunEnd, Said};
+use crate::log::{Ran, RunEnd, Said};
 use crate::when::{LATEST, Timestamp};
 
 /// Calls and commits in somebody's name: `registry.by("dean").call(raise, (ann, 0.3))?`.
@@ -180,9 +180,9 @@ impl<'r> Caller<'r> {
             Observation::WillRun { callable: Arc::clone(registered.name()), entities }
         });
         // Kept before the run: afterwards plain arguments are gone, and entities are not what they were.
-        let mut info = self.info(Some(Run {
+        let mut info = self.info(Some(Ran {
             callable: Arc::clone(&registered.identity),
-            arguments: F::Signature::arguments(slots),
+            given: F::Signature::arguments(slots),
             end: None,
             nanos: 0,
         }));
@@ -239,7 +239,7 @@ impl<'r> Caller<'r> {
         self.registry.history()
     }
 
-    pub(super) fn info(&self, run: Option<Run>) -> Info {
+    pub(super) fn info(&self, run: Option<Ran>) -> Info {
         Info { said: self.said.clone(), time: self.time, run, ended: None }
     }
 

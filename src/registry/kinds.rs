@@ -11,7 +11,7 @@ use crate::entity::{AnyCell, Cell, Entity, Field, NoSource, TypeRow, downcast};
 use crate::history::{ExpectedHead, Input, Own, Proposal};
 use crate::id::Id;
 use crate::lineage::Ix;
-use crate::log::Argument;
+use crate::log::Given;
 use crate::schema::Layouter;
 use crate::when::Revision;
 
@@ -58,7 +58,7 @@ pub trait ParamKind<P> {
     /// It is not of this type.
     fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Self::Slot, ArgumentError>;
     /// What the log keeps of it.
-    fn argument(slot: &Self::Slot) -> Argument;
+    fn argument(slot: &Self::Slot) -> Given;
     /// Tells the entities that it holds.
     fn used(slot: &Self::Slot, visit: &mut dyn FnMut(Used));
     /// Gives the entities back after the run; to be asked once.
@@ -92,8 +92,8 @@ impl<T: Entity> Editing<T> {
 }
 
 impl<T: Entity> Loaded<T> {
-    fn argument(&self) -> Argument {
-        Argument::Entity { id: self.id.entity_id(), revision: self.revision }
+    fn argument(&self) -> Given {
+        Given::entity(self.ix, self.revision)
     }
 
     fn expected(&self) -> ExpectedHead {
@@ -123,7 +123,7 @@ impl<T: Entity> ParamKind<&T> for ReadParam {
     fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Loaded<T>, ArgumentError> {
         loading.address(json)
     }
-    fn argument(slot: &Loaded<T>) -> Argument {
+    fn argument(slot: &Loaded<T>) -> Given {
         slot.argument()
     }
     fn used(slot: &Loaded<T>, visit: &mut dyn FnMut(Used)) {
@@ -156,7 +156,7 @@ impl<T: Entity> ParamKind<&mut T> for EditParam {
     fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
         loading.address(json).map(Editing::of)
     }
-    fn argument(slot: &Editing<T>) -> Argument {
+    fn argument(slot: &Editing<T>) -> Given {
         slot.loaded.argument()
     }
     fn used(slot: &Editing<T>, visit: &mut dyn FnMut(Used)) {
@@ -196,8 +196,8 @@ macro_rules! entity_lists {
                 let items = json.as_array().ok_or_else(|| ArgumentError::expected("a list of addresses", json))?;
                 items.iter().map(|item| <$one as ParamKind<$ref>>::read(item, loading)).collect()
             }
-            fn argument(slot: &Self::Slot) -> Argument {
-                Argument::Several(slot.iter().map(<$one as ParamKind<$ref>>::argument).collect())
+            fn argument(slot: &Self::Slot) -> Given {
+                Given::Several(slot.iter().map(<$one as ParamKind<$ref>>::argument).collect())
             }
             fn used(slot: &Self::Slot, visit: &mut dyn FnMut(Used)) {
                 slot.iter().for_each(|one| <$one as ParamKind<$ref>>::used(one, visit));
@@ -237,8 +237,8 @@ impl<V: Field> ParamKind<V> for PlainParam {
         let value = loading.value(json)?;
         V::decode(&value, &mut NoSource).map(PlainSlot::of).map_err(ArgumentError::Decode)
     }
-    fn argument(slot: &PlainSlot<V>) -> Argument {
-        Argument::Value(slot.value.as_ref().map(Field::encode).unwrap_or_default())
+    fn argument(slot: &PlainSlot<V>) -> Given {
+        Given::value(slot.value.as_ref().map(Field::encode).unwrap_or_default())
     }
     fn used(_: &PlainSlot<V>, _: &mut dyn FnMut(Used)) {}
     fn collect(_: &mut PlainSlot<V>, _: &mut Proposal) {}

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use crate::diff::Changes;
-use crate::history::{Committed, History, Version};
-use crate::log::Entry;
+use crate::history::{Committed, Entry, History, Version};
 use crate::when::Position;
 
 /// What came of a run or a commit: the value, and where the log has it.
@@ -50,7 +49,7 @@ impl<V> Outcome<V> {
 
     /// Its entry in the log.
     #[must_use]
-    pub fn entry(&self) -> &Entry {
+    pub fn entry(&self) -> Entry {
         self.history.entry(self.committed.position).expect("an outcome is made after its entry is published")
     }
 
