@@ -167,6 +167,17 @@ impl<T: Entity> AnyEntity for T {
     }
 }
 
+/// Whether an entity is as it was, and what it owns behind handles is not even another copy. O(fields); never a yes for
+/// one that holds entities by value, since that is for the walk to say.
+#[inline]
+pub(crate) fn is_untouched<T: Entity>(before: &T, after: &T) -> bool {
+    let mut pairs = Pairs::new();
+    !T::HOLDS_INLINE
+        && Entity::entity_id(before) == Entity::entity_id(after)
+        && same_own(before, after, &mut pairs)
+        && pairs.is_empty()
+}
+
 /// Whether the own states are the same; if not, `pairs` is as it was.
 pub(super) fn same_own<'a, T: Entity>(before: &'a T, after: &'a T, pairs: &mut Pairs<'a>) -> bool {
     let known = pairs.len();

@@ -17,6 +17,7 @@ pub mod value_type;
 pub use assemble::{Assemble, NoSource, Source, decode_entity};
 pub use cell::{AnyCell, Cell};
 pub(crate) use cell::{decode_cell, downcast};
+pub(crate) use erased::is_untouched;
 pub use erased::{AnyEntity, Comparison, FieldSet};
 pub use field::{Field, Handling, Native, Plain, Visit, VisitMut, VisitPair};
 pub(crate) use foreign::EncodeFailure;

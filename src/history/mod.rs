@@ -23,7 +23,7 @@ pub use view::{FieldVersion, Version, VersionKind, Versions};
 
 pub(crate) use commit::{Committed, Info};
 pub use proposal::Proposal;
-pub(crate) use proposal::{Expected as ExpectedHead, Input, Own, Prepared};
+pub(crate) use proposal::{Expected as ExpectedHead, Input, Prepared};
 pub(crate) use types::Types;
 
 use crate::lineage::Lineages;

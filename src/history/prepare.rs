@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::proposal::Own;
 use super::settle::settle_all;
 use super::writes::{Found, Writes, reference_changes};
-use super::{CommitError, Input, Own, Prepared, Proposal, Store};
+use super::{CommitError, Input, Prepared, Proposal, Store};
 use crate::diff::{Descend, Walk, Whole};
 use crate::lineage::{OwnerChange, Payload, Write, WriteTarget};
 
@@ -70,12 +71,12 @@ impl Store {
 /// What one input comes to if nothing but its own fields differs, which is what most runs do; the outer `None` says that
 /// there is more to look at.
 fn prepare_own(proposal: &mut Proposal) -> Option<Option<Prepared>> {
-    let [Input { ix, before, after, own }] = proposal.inputs.as_mut_slice() else { return None };
+    let [Input { ix, before, after }] = proposal.inputs.as_slice() else { return None };
     if !proposal.created.is_empty() || !proposal.removed.is_empty() {
         return None;
     }
     let (old, new) = (before.entity(), after.entity());
-    let fields = match own.take().unwrap_or_else(|| Own::of(old, new)) {
+    let fields = match Own::of(old, new) {
         Own::Same => return Some(None),
         Own::Fields(fields) => fields,
         Own::More => return None,

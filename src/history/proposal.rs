@@ -15,8 +15,6 @@ pub(crate) struct Input {
     pub(crate) ix: Ix,
     pub(crate) before: Arc<dyn AnyCell>,
     pub(crate) after: Arc<dyn AnyCell>,
-    /// What differs, if that was found out already.
-    pub(crate) own: Option<Own>,
 }
 
 /// What a look at an entity's own fields tells of two states of it.
@@ -31,7 +29,6 @@ pub(crate) enum Own {
 
 impl Own {
     /// O(fields), and never into what the entity owns.
-    #[inline]
     pub(crate) fn of(before: &dyn AnyEntity, after: &dyn AnyEntity) -> Self {
         let row = after.row();
         if row.holds_inline || row.settles() || before.entity_id() != after.entity_id() {
@@ -70,13 +67,6 @@ pub struct Proposal {
     /// Roots that are to go.
     pub(crate) removed: Vec<(Ix, Arc<dyn AnyCell>)>,
     pub(crate) expected: SmallVec<[Expected; 2]>,
-}
-
-impl Proposal {
-    /// Whether nothing is given that could have changed.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.inputs.is_empty() && self.created.is_empty() && self.removed.is_empty()
-    }
 }
 
 /// What is ready to be appended.

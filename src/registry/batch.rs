@@ -68,7 +68,7 @@ impl<'r> Batch<'r> {
             let before = store.state(ix, at, &When::Head)?;
             let revision = store.lineages.revision(ix, at).unwrap_or(Revision(0));
             batch.proposal.expected.push(ExpectedHead::At(ix, revision));
-            batch.proposal.inputs.push(Input { ix, before, after: Arc::new(Cell::new(entity)), own: None });
+            batch.proposal.inputs.push(Input { ix, before, after: Arc::new(Cell::new(entity)) });
             Ok(())
         })
     }
@@ -117,7 +117,7 @@ impl<'r> Batch<'r> {
                 Ok(()) => {
                     let before = store.state(ix, head, &When::Head)?;
                     batch.proposal.expected.push(ExpectedHead::At(ix, revision));
-                    batch.proposal.inputs.push(Input { ix, before, after: then, own: None });
+                    batch.proposal.inputs.push(Input { ix, before, after: then });
                 }
                 Err(gone) => {
                     if let Some(edge) = store.lineages.owner(ix, LATEST) {

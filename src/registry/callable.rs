@@ -44,6 +44,8 @@ pub trait Signature {
     fn arguments(slots: &Self::Slots) -> AllGiven;
     /// Tells the entities.
     fn used(slots: &Self::Slots, visit: &mut dyn FnMut(Used));
+    /// Whether an entity that was given to be edited may have changed.
+    fn changed(slots: &mut Self::Slots) -> bool;
     /// Gives the entities back after the run.
     fn collect(slots: &mut Self::Slots, into: &mut Proposal);
 }
@@ -119,6 +121,12 @@ macro_rules! arities {
             fn used(slots: &Self::Slots, visit: &mut dyn FnMut(Used)) {
                 let _ = (slots, &visit);
                 $(KindOf::<$param>::used(&slots.$index, visit);)*
+            }
+            fn changed(slots: &mut Self::Slots) -> bool {
+                let _ = &slots;
+                let changed = false;
+                $(let changed = KindOf::<$param>::changed(&mut slots.$index) || changed;)*
+                changed
             }
             fn collect(slots: &mut Self::Slots, into: &mut Proposal) {
                 let _ = (&slots, &into);

@@ -203,10 +203,13 @@ impl<'r> Caller<'r> {
             }
         };
         let prepared = if plan.strategy.writes() {
-            let mut proposal = Proposal { created, ..Proposal::default() };
             let prepared = catch_unwind(AssertUnwindSafe(|| {
+                if !F::Signature::changed(slots) && created.is_empty() {
+                    return Ok(None);
+                }
+                let mut proposal = Proposal { created, ..Proposal::default() };
                 F::Signature::collect(slots, &mut proposal);
-                if proposal.is_empty() { Ok(None) } else { self.registry.inner.store.prepare(&mut proposal) }
+                self.registry.inner.store.prepare(&mut proposal)
             }));
             match prepared {
                 Ok(Ok(prepared)) => prepared,

@@ -89,7 +89,7 @@ impl<T: Entity> Held<T> {
             let mut proposal = Proposal::default();
             proposal.expected.push(ExpectedHead::At(self.ix, self.revision));
             let before: Arc<dyn AnyCell> = Arc::<Cell<T>>::clone(&self.base);
-            proposal.inputs.push(Input { ix: self.ix, before, after: now, own: None });
+            proposal.inputs.push(Input { ix: self.ix, before, after: now });
             proposal
         }))
     }

@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 
 use super::error::ArgumentError;
 use super::load::{Loading, Used};
-use crate::entity::{AnyCell, Cell, Entity, Field, NoSource, TypeRow, downcast};
-use crate::history::{ExpectedHead, Input, Own, Proposal};
+use crate::entity::{AnyCell, Cell, Entity, Field, NoSource, TypeRow, downcast, is_untouched};
+use crate::history::{ExpectedHead, Input, Proposal};
 use crate::id::Id;
 use crate::lineage::Ix;
 use crate::log::Given;
@@ -61,6 +61,10 @@ pub trait ParamKind<P> {
     fn argument(slot: &Self::Slot) -> Given;
     /// Tells the entities that it holds.
     fn used(slot: &Self::Slot, visit: &mut dyn FnMut(Used));
+    /// Whether an entity that was given to be edited may have changed; copies that did not are let go.
+    fn changed(_: &mut Self::Slot) -> bool {
+        false
+    }
     /// Gives the entities back after the run; to be asked once.
     fn collect(slot: &mut Self::Slot, into: &mut Proposal);
 }
@@ -162,15 +166,18 @@ impl<T: Entity> ParamKind<&mut T> for EditParam {
     fn used(slot: &Editing<T>, visit: &mut dyn FnMut(Used)) {
         visit(slot.used(Access::Edits));
     }
+    fn changed(slot: &mut Editing<T>) -> bool {
+        if slot.after.as_ref().is_some_and(|after| is_untouched(slot.loaded.before.value(), after)) {
+            slot.after = None;
+        }
+        slot.after.is_some()
+    }
     fn collect(slot: &mut Editing<T>, into: &mut Proposal) {
         let Editing { loaded, after } = slot;
         into.expected.push(loaded.expected());
-        // Taken in any case: a copy that is of no use is let go here, where a panic of its own is caught.
-        let Some(after) = after.take() else { return };
-        let own = Own::of(loaded.before.value(), &after);
-        if !matches!(own, Own::Same) {
+        if let Some(after) = after.take() {
             let before: Arc<dyn AnyCell> = Arc::<Cell<T>>::clone(&loaded.before);
-            into.inputs.push(Input { ix: loaded.ix, before, after: Arc::new(Cell::new(after)), own: Some(own) });
+            into.inputs.push(Input { ix: loaded.ix, before, after: Arc::new(Cell::new(after)) });
         }
     }
 }
@@ -201,6 +208,9 @@ macro_rules! entity_lists {
             }
             fn used(slot: &Self::Slot, visit: &mut dyn FnMut(Used)) {
                 slot.iter().for_each(|one| <$one as ParamKind<$ref>>::used(one, visit));
+            }
+            fn changed(slot: &mut Self::Slot) -> bool {
+                slot.iter_mut().fold(false, |changed, one| <$one as ParamKind<$ref>>::changed(one) || changed)
             }
             fn collect(slot: &mut Self::Slot, into: &mut Proposal) {
                 slot.iter_mut().for_each(|one| <$one as ParamKind<$ref>>::collect(one, into));
