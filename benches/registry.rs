@@ -2,6 +2,7 @@
 
 mod shared;
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,7 @@ fn main() {
     edit_leaf(criterion);
     edit_leaf_deep(criterion);
     no_change(criterion);
+    no_change_random(criterion);
     moves(criterion);
     clone_eq(criterion);
     edit_leaf_plain(criterion);
@@ -195,19 +197,17 @@ fn no_change(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("baseline/plain_call");
     for size in SIZES {
         let map = grid_map(size);
-        let leaves: Vec<&Agent> = map.nodes.iter().flat_map(|node| node.agents.iter()).collect();
-        let mut picks = Random(1).picks(&leaves, MOST).into_iter().cycle();
-        let mut pick = || picks.next().expect("the picks begin again");
+        let leaf: &Agent = &map.nodes[size.nodes / 2].agents[size.agents / 2];
         let total = size.total();
         group.bench_function(BenchmarkId::new("edit_leaf", total), |bencher| {
             bencher.iter(|| {
-                let mut copy = pick().clone();
+                let mut copy = black_box(leaf).clone();
                 check_agent(&mut copy);
                 copy
             });
         });
         group.bench_function(BenchmarkId::new("read_leaf", total), |bencher| {
-            bencher.iter(|| read_agent(pick()));
+            bencher.iter(|| read_agent(black_box(leaf)));
         });
         group.bench_function(BenchmarkId::new("edit_root", total), |bencher| {
             bencher.iter(|| {
@@ -227,23 +227,23 @@ fn no_change(criterion: &mut Criterion) {
         let total = size.total();
         let build = || {
             let map = grid_map(size);
-            let (id, picks) = (map.id, Random(1).picks(&agent_ids(&map), MOST));
-            (registry_of(map), id, picks)
+            let (id, leaf) = (map.id, map.nodes[size.nodes / 2].agents[size.agents / 2].id);
+            (registry_of(map), id, leaf)
         };
         let expected = "nothing stands against it";
         // The log has an entry of each run, changed or not.
         let mut growing = Growing::new(5 * MOST, build);
         group.bench_function(BenchmarkId::new("edit_leaf", total), |bencher| {
             bencher.iter_custom(|steps| {
-                growing.time(steps, |(registry, _, picks), number| {
-                    black_box(registry.call(check_agent, (picks[number % MOST],)).expect(expected));
+                growing.time(steps, |(registry, _, leaf), _| {
+                    black_box(registry.call(check_agent, (*leaf,)).expect(expected));
                 })
             });
         });
         group.bench_function(BenchmarkId::new("read_leaf", total), |bencher| {
             bencher.iter_custom(|steps| {
-                growing.time(steps, |(registry, _, picks), number| {
-                    black_box(registry.call(read_agent, (picks[number % MOST],)).expect(expected));
+                growing.time(steps, |(registry, _, leaf), _| {
+                    black_box(registry.call(read_agent, (*leaf,)).expect(expected));
                 })
             });
         });
@@ -258,6 +258,56 @@ fn no_change(criterion: &mut Criterion) {
             bencher.iter_custom(|steps| {
                 growing.time(steps, |(registry, id, _), _| {
                     black_box(registry.call(read_map, (*id,)).expect(expected));
+                })
+            });
+        });
+    }
+    group.finish();
+}
+
+/// The same on a leaf drawn anew each time, beside a program that finds it by its id in a map: both wait for memory.
+fn no_change_random(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("baseline/plain_call_random");
+    for size in SIZES {
+        let map = grid_map(size);
+        let leaves: HashMap<Id<Agent>, Agent> =
+            map.nodes.iter().flat_map(|node| node.agents.iter().map(|agent| (agent.id, agent.clone()))).collect();
+        let picks = Random(1).picks(&agent_ids(&map), MOST);
+        let mut next = picks.iter().cycle();
+        let mut pick = || &leaves[next.next().expect("the picks begin again")];
+        group.bench_function(BenchmarkId::new("edit_leaf", size.total()), |bencher| {
+            bencher.iter(|| {
+                let mut copy = pick().clone();
+                check_agent(&mut copy);
+                copy
+            });
+        });
+        group.bench_function(BenchmarkId::new("read_leaf", size.total()), |bencher| {
+            bencher.iter(|| read_agent(pick()));
+        });
+    }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("registry/no_change_random");
+    for size in SIZES {
+        let build = || {
+            let map = grid_map(size);
+            let picks = Random(1).picks(&agent_ids(&map), MOST);
+            (registry_of(map), picks)
+        };
+        let expected = "nothing stands against it";
+        let mut growing = Growing::new(5 * MOST, build);
+        group.bench_function(BenchmarkId::new("edit_leaf", size.total()), |bencher| {
+            bencher.iter_custom(|steps| {
+                growing.time(steps, |(registry, picks), number| {
+                    black_box(registry.call(check_agent, (picks[number % MOST],)).expect(expected));
+                })
+            });
+        });
+        group.bench_function(BenchmarkId::new("read_leaf", size.total()), |bencher| {
+            bencher.iter_custom(|steps| {
+                growing.time(steps, |(registry, picks), number| {
+                    black_box(registry.call(read_agent, (picks[number % MOST],)).expect(expected));
                 })
             });
         });
