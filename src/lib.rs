@@ -50,8 +50,8 @@ pub use entity::{Entity, Field, FieldToken, Key, Plain};
 pub use error::{Error, Result};
 pub use heirloom_derive::{Entity, Value};
 pub use history::{
-    Argument, CommitError, Edge, Entry, FieldVersion, History, ReadError, Run, TreeAt, TypeError, Version, VersionKind,
-    Versions,
+    Argument, CommitError, Edge, Entry, FieldVersion, History, OtherRegistryError, ReadError, Run, TreeAt, TypeError,
+    Version, VersionKind, Versions,
 };
 pub use id::{EntityId, Id, IdError, Ids};
 pub use log::{Properties, RunEnd};

@@ -46,6 +46,8 @@ pub enum Given {
     F64(f64),
     /// Any other value.
     Value(Box<Value>),
+    /// A value, and the entities in which it was found.
+    At(Box<(Value, Box<[Given]>)>),
     /// Several entities for one parameter.
     Several(Box<[Given]>),
 }

@@ -85,7 +85,8 @@ for_both_schools! {
         )?;
         check(
             |registry| registry.register("lift", |_: &mut Student, _: f64| ())?.params(["student"]),
-            "\"lift\" takes 2 parameters, and 1 names were given: give one for each, in order",
+            "\"lift\" takes 2 parameters, and 1 names were given: give one for each, in order, and register it \
+             again",
         )
     }
 

@@ -39,8 +39,13 @@ pub(crate) struct Committed {
 
 impl Store {
     /// Checks what is expected and appends everything, or nothing; `None` is an entry without versions. What is said of
-    /// the commit is taken only if it is made.
-    pub(crate) fn commit(&self, prepared: Option<Prepared>, info: &mut Info) -> Result<Committed, CommitError> {
+    /// the commit is taken only if it is made. `tell` hears of it before any later one is made.
+    pub(crate) fn commit(
+        &self,
+        prepared: Option<Prepared>,
+        info: &mut Info,
+        tell: Option<&dyn Fn(Committed)>,
+    ) -> Result<Committed, CommitError> {
         // A given clock is asked before the lock is taken: it may do as it likes.
         let given = info.time.or_else(|| self.clock.as_ref().map(|clock| clock.now()));
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,7 +62,11 @@ impl Store {
         let versions = made.len();
         self.log.append(position, time, &mut info.said, &mut info.run, made, &mut writer.times);
         self.lineages.publish(position);
-        Ok(Committed { position, versions })
+        let committed = Committed { position, versions };
+        if let Some(tell) = tell {
+            tell(committed);
+        }
+        Ok(committed)
     }
 
     fn check(&self, prepared: &Prepared) -> Result<(), CommitError> {

@@ -37,6 +37,13 @@ pub enum Argument {
     },
     /// A plain value.
     Value(Value),
+    /// A plain value that was given by an address, or with addresses in it.
+    At {
+        /// The value.
+        value: Value,
+        /// The entities in which it was found, at the revisions that were read.
+        read: Vec<Argument>,
+    },
     /// Several entities for one parameter.
     Several(Vec<Argument>),
 }
@@ -45,7 +52,7 @@ impl fmt::Display for Argument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Argument::Entity { id, revision } => write!(f, "@{id}#{revision}"),
-            Argument::Value(value) => write!(f, "{value}"),
+            Argument::Value(value) | Argument::At { value, .. } => write!(f, "{value}"),
             Argument::Several(arguments) => {
                 f.write_str("[")?;
                 for (index, argument) in arguments.iter().enumerate() {
@@ -73,7 +80,11 @@ impl<'e> Run<'e> {
     /// What it was given, in order; the entities among these are the versions that it read.
     #[must_use]
     pub fn arguments(self) -> Vec<Argument> {
-        self.ran.given.iter().map(|given| self.argument(given)).collect()
+        self.all(&self.ran.given)
+    }
+
+    fn all(self, given: &[Given]) -> Vec<Argument> {
+        given.iter().map(|given| self.argument(given)).collect()
     }
 
     fn argument(self, given: &Given) -> Argument {
@@ -86,7 +97,8 @@ impl<'e> Run<'e> {
             Given::Int(number) => Argument::Value(Value::Int(*number)),
             Given::F64(number) => Argument::Value(Value::F64(*number)),
             Given::Value(value) => Argument::Value(Value::clone(value)),
-            Given::Several(given) => Argument::Several(given.iter().map(|given| self.argument(given)).collect()),
+            Given::At(found) => Argument::At { value: found.0.clone(), read: self.all(&found.1) },
+            Given::Several(given) => Argument::Several(self.all(given)),
         }
     }
 

@@ -86,6 +86,12 @@ pub enum ReadError {
         /// What was asked for.
         when: When,
     },
+    /// A revision says nothing without the entity whose it is.
+    #[error("{revision} is a revision, and only an entity has those: say it by position, time or tag")]
+    RevisionAlone {
+        /// The revision.
+        revision: Revision,
+    },
     /// There is no tag of this name.
     #[error("there is no tag {tag:?}: known are {known}")]
     NoTag {
@@ -118,6 +124,15 @@ pub enum ReadError {
         /// The root of the tree.
         root: EntityId,
     },
+}
+
+/// An entity that was checked out of one registry and given to another.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{entity} was checked out of another registry: check it out of this one, or `add` it here")]
+#[non_exhaustive]
+pub struct OtherRegistryError {
+    /// The entity.
+    pub entity: EntityId,
 }
 
 /// Why a commit was refused. Nothing of it was written.
@@ -207,6 +222,12 @@ pub enum CommitError {
     /// A shared child could not be loaded while the states were compared.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A held entity is another registry's.
+    #[error(transparent)]
+    OtherRegistry(#[from] OtherRegistryError),
+    /// Code of an entity's own type panicked while its states were compared: its `Clone`, `PartialEq` or serde.
+    #[error("comparing the states panicked: {0}")]
+    Panicked(String),
     /// A value cannot be written.
     #[error("{0}: keep it in a form that serde can write, or mark the field `#[entity(skip)]`")]
     Unwritable(String),

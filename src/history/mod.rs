@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, RwLock};
 
 pub use entry::{Argument, Entry, Run};
-pub use error::{CommitError, ReadError, TypeError};
+pub use error::{CommitError, OtherRegistryError, ReadError, TypeError};
 pub use tree::{Edge, TreeAt};
 pub use view::{FieldVersion, Version, VersionKind, Versions};
 

@@ -57,7 +57,7 @@ impl Store {
             }
             When::Position(position) => Ok(*position),
             When::Revision(asked) => {
-                let ix = of.ok_or(ReadError::TooEarly { when: when.clone() })?;
+                let ix = of.ok_or(ReadError::RevisionAlone { revision: *asked })?;
                 let last = self.lineages.revision(ix, head).unwrap_or(Revision(0));
                 match self.lineages.version(ix, *asked) {
                     Some((position, _)) if *asked <= last => Ok(position),

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::caller::Caller;
+use super::caller::{Caller, committed_by};
 use super::held::{Held, caught};
 use super::kinds::row_of;
-use super::observe::Observation;
 use super::outcome::Outcome;
 use crate::entity::{Cell, Entity};
 use crate::history::{CommitError, ExpectedHead, Input, Prepared, Proposal, ReadError};
@@ -76,6 +75,7 @@ impl<'r> Batch<'r> {
     /// Takes the edits of a held entity; its base must still be the newest version.
     pub fn save_held<T: Entity>(self, held: &Held<T>) -> Self {
         self.attempt(|batch| {
+            held.check_registry(&batch.caller.registry.inner.store)?;
             match held.edits()? {
                 Some(edits) => {
                     batch.proposal.expected.extend(edits.expected);
@@ -162,12 +162,8 @@ impl<'r> Batch<'r> {
         let store = &registry.inner.store;
         let prepared = caught(|| store.prepare(&mut self.proposal))?;
         let prepared = prepared.unwrap_or_else(|| Prepared::only(self.proposal.expected));
-        let committed = store.commit(Some(prepared), &mut self.caller.info(None))?;
-        self.caller.observe(|| Observation::DidCommit {
-            position: committed.position,
-            callable: None,
-            versions: committed.versions,
-        });
+        let mut info = self.caller.info(None);
+        let committed = self.caller.commit(Some(prepared), &mut info, |committed| committed_by(None, committed))?;
         Ok(Outcome::new((), committed, registry.history()))
     }
 
@@ -221,7 +217,7 @@ impl<'r> Caller<'r> {
     /// Someone committed since it was checked out, or the edits break a rule of trees.
     pub fn save<T: Entity>(&self, held: &mut Held<T>) -> Result<Outcome<()>, CommitError> {
         let outcome = self.batch().save_held(held).commit()?;
-        held.refresh(&self.registry.inner.store);
+        held.refresh();
         Ok(outcome)
     }
 

@@ -163,6 +163,9 @@ macro_rules! arities {
                 loading: &mut Loading<'_>,
             ) -> Result<($(SlotOf<$param>,)*), (usize, ArgumentError)> {
                 let _ = &loading;
+                if false $(|| <$arg as Arg<$param>>::COMMITS)* {
+                    $(self.$index.check(loading).map_err(|error| ($index, error))?;)*
+                }
                 Ok(($(self.$index.load(loading).map_err(|error| ($index, error))?,)*))
             }
             fn refresh(&mut self, loading: &Loading<'_>) {
@@ -217,7 +220,7 @@ impl<M: 'static, F: Callable<M>> AnyCallable for Typed<F, M> {
         registered: &Registered,
         arguments: &[&Json],
     ) -> Result<Outcome<Json>, CallError> {
-        let mut loading = caller.loading();
+        let mut loading = Loading::new(caller);
         let mut slots = F::Signature::read(arguments, &mut loading)
             .map_err(|(index, error)| registered.argument_error(index, error))?;
         let outcome = caller.run(&self.function, registered, &mut slots)?;

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::callable::{Arguments, Callable, Signature};
 use super::error::CallError;
-use super::held::Strays;
+use super::held::{Strays, said_by};
 use super::kinds::{Output, OutputKind};
 use super::load::{Loading, Used};
 use super::observe::Observation;
@@ -19,7 +19,7 @@ use super::table::Registered;
 use super::{Access, Registry};
 use crate::children::LoadFailure;
 use crate::entity::EncodeFailure;
-use crate::history::{CommitError, Committed, History, Info, Proposal, ReadError};
+use crate::history::{CommitError, Committed, History, Info, Prepared, Proposal, ReadError};
 use crate::id::with_ids;
 use crate::log::{Ran, RunEnd, Said};
 use crate::when::{LATEST, Timestamp};
@@ -119,18 +119,12 @@ impl<'r> Caller<'r> {
         let Some(registered) = tables.by_type(TypeId::of::<F>()) else {
             return Err(CallError::Unregistered { function: std::any::type_name::<F>().to_owned() });
         };
-        let mut loading = self.loading();
-        let slots = arguments.load(&mut loading);
-        for committed in loading.committed.drain(..) {
-            self.observe(|| Observation::DidCommit {
-                position: committed.position,
-                callable: None,
-                versions: committed.versions,
-            });
-        }
-        let mut slots = match slots {
-            Ok(slots) => slots,
-            Err((index, error)) => return Err(registered.argument_error(index, error)),
+        let mut loading = Loading::new(self);
+        let loaded = catch_unwind(AssertUnwindSafe(|| arguments.load(&mut loading)));
+        let mut slots = match loaded {
+            Ok(Ok(slots)) => slots,
+            Ok(Err((index, error))) => return Err(registered.argument_error(index, error)),
+            Err(payload) => return Err(self.unwound(registered, self.info(Some(registered.begin())), payload)),
         };
         let outcome = self.run(&function, registered, &mut slots)?;
         arguments.refresh(&loading);
@@ -155,10 +149,6 @@ impl<'r> Caller<'r> {
         registered.callable.execute(self, &registered, &given)
     }
 
-    pub(super) fn loading(&self) -> Loading<'_> {
-        Loading::new(&self.registry.inner.store, self.strays, self.said.as_deref(), self.time)
-    }
-
     /// Runs a callable on what was loaded.
     pub(super) fn run<F, M>(
         &self,
@@ -180,12 +170,7 @@ impl<'r> Caller<'r> {
             Observation::WillRun { callable: Arc::clone(registered.name()), entities }
         });
         // Kept before the run: afterwards plain arguments are gone, and entities are not what they were.
-        let mut info = self.info(Some(Ran {
-            callable: Arc::clone(&registered.identity),
-            given: F::Signature::arguments(slots),
-            end: None,
-            nanos: 0,
-        }));
+        let mut info = self.info(Some(Ran { given: F::Signature::arguments(slots), ..registered.begin() }));
         let (returned, start, end) = self.invoke(|| function.invoke(slots));
         let duration = end - start;
         info.ran(end, duration);
@@ -195,12 +180,14 @@ impl<'r> Caller<'r> {
         };
         self.observe(|| Observation::DidRun { callable: Arc::clone(registered.name()), duration });
         let mut created = Vec::new();
-        let value = match <F::Output as Output>::Kind::unpack(returned, &mut created) {
-            Ok(value) => value,
-            Err(source) => {
+        let unpack = || <F::Output as Output>::Kind::unpack(returned, &mut created);
+        let value = match catch_unwind(AssertUnwindSafe(unpack)) {
+            Ok(Ok(value)) => value,
+            Ok(Err(source)) => {
                 self.record_end(registered, info, RunEnd::Failed(source.to_string()));
                 return Err(CallError::Failed { callable: registered.name().to_string(), source });
             }
+            Err(payload) => return Err(self.unwound(registered, info, payload)),
         };
         let prepared = if plan.strategy.writes() {
             let prepared = catch_unwind(AssertUnwindSafe(|| {
@@ -219,11 +206,8 @@ impl<'r> Caller<'r> {
         } else {
             None
         };
-        match self.registry.inner.store.commit(prepared, &mut info) {
-            Ok(committed) => {
-                self.observe(|| committed_by(registered, committed));
-                Ok(Outcome::new(value, committed, self.history()))
-            }
+        match self.commit(prepared, &mut info, |committed| committed_by(Some(registered), committed)) {
+            Ok(committed) => Ok(Outcome::new(value, committed, self.history())),
             Err(source) => Err(self.refused(registered, info, source)),
         }
     }
@@ -256,6 +240,23 @@ impl<'r> Caller<'r> {
         }
     }
 
+    /// Commits, and tells listeners in the order of the log.
+    pub(super) fn commit(
+        &self,
+        prepared: Option<Prepared>,
+        info: &mut Info,
+        observation: impl Fn(Committed) -> Observation,
+    ) -> Result<Committed, CommitError> {
+        let inner = &self.registry.inner;
+        let tell = |committed| inner.listeners.enqueue(observation(committed));
+        let heard = self.observed && inner.listeners.heard();
+        let committed = inner.store.commit(prepared, info, heard.then_some(&tell as &dyn Fn(Committed)))?;
+        if heard {
+            inner.listeners.deliver();
+        }
+        Ok(committed)
+    }
+
     /// Writes the entry of a run that came to nothing.
     #[cold]
     fn record_end(&self, registered: &Registered, mut info: Info, end: RunEnd) {
@@ -266,10 +267,12 @@ impl<'r> Caller<'r> {
         if let Some(run) = &mut info.run {
             run.end = Some(Box::new(end));
         }
-        if let Ok(committed) = self.registry.inner.store.commit(None, &mut info) {
-            let callable = Arc::clone(registered.name());
-            self.observe(|| Observation::DidFail { position: committed.position, callable, reason });
-        }
+        let failed = |Committed { position, .. }| Observation::DidFail {
+            position,
+            callable: Arc::clone(registered.name()),
+            reason: reason.clone(),
+        };
+        self.commit(None, &mut info, failed).expect("an entry without versions expects nothing");
     }
 
     #[cold]
@@ -294,11 +297,7 @@ impl<'r> Caller<'r> {
             Ok(failure) => return self.refused(registered, info, CommitError::Unwritable(failure.to_string())),
             Err(payload) => payload,
         };
-        let message = payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "something that is no text".to_owned());
+        let message = said_by(payload);
         self.record_end(registered, info, RunEnd::Panicked(message.clone()));
         CallError::Panicked { callable, message }
     }
@@ -340,12 +339,12 @@ impl<'r> Caller<'r> {
     }
 }
 
-/// What listeners hear of a run that was committed.
-fn committed_by(registered: &Registered, committed: Committed) -> Observation {
-    let callable = Arc::clone(registered.name());
-    match committed {
-        Committed { position, versions: 0 } => Observation::DidNotChange { position, callable },
-        Committed { position, versions } => Observation::DidCommit { position, callable: Some(callable), versions },
+/// What listeners hear of a commit, or of a run that was committed.
+pub(super) fn committed_by(registered: Option<&Registered>, committed: Committed) -> Observation {
+    let callable = registered.map(|registered| Arc::clone(registered.name()));
+    match (callable, committed) {
+        (Some(callable), Committed { position, versions: 0 }) => Observation::DidNotChange { position, callable },
+        (callable, Committed { position, versions }) => Observation::DidCommit { position, callable, versions },
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::kinds::Failure;
 use crate::children::LoadError;
-use crate::history::{CommitError, ReadError};
+use crate::history::{CommitError, OtherRegistryError, ReadError};
 use crate::id::EntityId;
 use crate::value::{DecodeError, JsonError};
 use crate::when::Revision;
@@ -30,7 +30,10 @@ pub enum RegisterError {
         name: String,
     },
     /// The number of names is not that of the parameters.
-    #[error("{name:?} takes {expected} parameters, and {found} names were given: give one for each, in order")]
+    #[error(
+        "{name:?} takes {expected} parameters, and {found} names were given: give one for each, in order, and register \
+         it again"
+    )]
     ParameterCount {
         /// The callable.
         name: String,
@@ -40,7 +43,7 @@ pub enum RegisterError {
         found: usize,
     },
     /// A parameter name stands twice.
-    #[error("two parameters of {name:?} are named {parameter:?}: give each its own name")]
+    #[error("two parameters of {name:?} are named {parameter:?}: give each its own name, and register it again")]
     ParameterTwice {
         /// The callable.
         name: String,
@@ -114,13 +117,18 @@ pub enum ArgumentError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// A held entity has edits, and they were to be refused.
-    #[error("{entity} was edited outside the registry ({edits}): save it first, or let strays be committed")]
+    #[error("{entity} was edited outside the registry ({edits}): {remedy}")]
     Stray {
         /// The entity.
         entity: EntityId,
         /// Its edits.
         edits: String,
+        /// What to do.
+        remedy: &'static str,
     },
+    /// A held entity is another registry's.
+    #[error(transparent)]
+    OtherRegistry(#[from] OtherRegistryError),
     /// A held entity is not the newest.
     #[error("{entity} is at {found}, not {expected}: someone committed since it was checked out; check it out again")]
     Stale {

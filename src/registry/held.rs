@@ -1,17 +1,19 @@
 //! Entities held outside the registry, with the version they came from.
 
+use std::any::Any;
 use std::fmt;
 use std::ops::{ControlFlow, Deref, DerefMut};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::caller::committed_by;
 use super::error::ArgumentError;
 use super::kinds::{Editing, Loaded, typed};
 use super::load::Loading;
 use crate::children::LoadFailure;
 use crate::diff::{Descend, Walk, Whole, diff_cells};
 use crate::entity::{AnyCell, Cell, EncodeFailure, Entity};
-use crate::history::{CommitError, ExpectedHead, Info, Input, Proposal, Store};
+use crate::history::{CommitError, ExpectedHead, Info, Input, OtherRegistryError, Proposal, Store};
 use crate::id::Id;
 use crate::lineage::Ix;
 use crate::when::{LATEST, Revision};
@@ -34,6 +36,8 @@ pub enum Strays {
 /// `registry.save(&mut held)` commits its edits; a callable that is given it treats them as [`Strays`] says.
 #[derive(Clone)]
 pub struct Held<T> {
+    /// Where it was checked out: its place there is no place anywhere else.
+    store: Arc<Store>,
     pub(super) ix: Ix,
     id: Id<T>,
     revision: Revision,
@@ -42,9 +46,9 @@ pub struct Held<T> {
 }
 
 impl<T: Entity> Held<T> {
-    pub(super) fn new(loaded: Loaded<T>) -> Self {
+    pub(super) fn new(store: Arc<Store>, loaded: Loaded<T>) -> Self {
         let value = loaded.before.value().clone();
-        Self { ix: loaded.ix, id: loaded.id, revision: loaded.revision, base: loaded.before, value }
+        Self { store, ix: loaded.ix, id: loaded.id, revision: loaded.revision, base: loaded.before, value }
     }
 
     /// The identity of the entity.
@@ -83,8 +87,11 @@ impl<T: Entity> Held<T> {
 
     /// What is to be committed for its edits; `None` if there are none.
     pub(super) fn edits(&self) -> Result<Option<Proposal>, CommitError> {
-        let now: Arc<dyn AnyCell> = Arc::new(Cell::new(self.value.clone()));
-        let edited = caught(|| Ok(self.is_edited(&now)))?;
+        let (now, edited) = caught(|| {
+            let now: Arc<dyn AnyCell> = Arc::new(Cell::new(self.value.clone()));
+            let edited = self.is_edited(&now);
+            Ok((now, edited))
+        })?;
         Ok(edited.then(|| {
             let mut proposal = Proposal::default();
             proposal.expected.push(ExpectedHead::At(self.ix, self.revision));
@@ -94,19 +101,22 @@ impl<T: Entity> Held<T> {
         }))
     }
 
-    /// Takes the newest version as its base and value.
-    pub(super) fn refresh(&mut self, store: &Store) {
+    /// Takes the newest version as its base and value. If copying that panics, all stays as it is, and is stale.
+    pub(super) fn refresh(&mut self) {
+        let store = &self.store;
         if let (Some(revision), Ok(cell)) =
             (store.lineages.revision(self.ix, LATEST), store.lineages.cell(self.ix, LATEST))
         {
-            self.base = typed(cell);
-            self.revision = revision;
-            self.value = self.base.value().clone();
+            let base: Arc<Cell<T>> = typed(cell);
+            if let Ok(value) = catch_unwind(AssertUnwindSafe(|| base.value().clone())) {
+                (self.base, self.revision, self.value) = (base, revision, value);
+            }
         }
     }
 
-    fn check_newest(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
+    pub(super) fn check_newest(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
         let entity = self.id.entity_id();
+        self.check_registry(loading.store)?;
         let found = loading.store.lineages.revision(self.ix, loading.at).unwrap_or(Revision(0));
         loading.store.state(self.ix, loading.at, &crate::when::When::Head)?;
         if found == self.revision {
@@ -115,25 +125,36 @@ impl<T: Entity> Held<T> {
         Err(ArgumentError::Stale { entity, expected: self.revision, found })
     }
 
+    /// Whether it was checked out of this registry.
+    pub(super) fn check_registry(&self, store: &Store) -> Result<(), OtherRegistryError> {
+        if std::ptr::eq(&raw const *self.store, store) {
+            return Ok(());
+        }
+        Err(OtherRegistryError { entity: self.id.entity_id() })
+    }
+
     fn loaded(&self) -> Loaded<T> {
         Loaded { ix: self.ix, id: self.id, revision: self.revision, before: Arc::clone(&self.base) }
     }
 
-    fn stray(&self, now: &T) -> ArgumentError {
+    fn stray(&self, remedy: &'static str) -> ArgumentError {
         let base: Arc<dyn AnyCell> = Arc::<Cell<T>>::clone(&self.base);
-        let now: Arc<dyn AnyCell> = Arc::new(Cell::new(now.clone()));
+        let now: Arc<dyn AnyCell> = Arc::new(Cell::new(self.value.clone()));
         let edits = match diff_cells(&base, &now) {
             Ok(changes) => changes.to_string().replace('\n', "; "),
             Err(repeated) => repeated.to_string(),
         };
-        ArgumentError::Stray { entity: self.id.entity_id(), edits }
+        ArgumentError::Stray { entity: self.id.entity_id(), edits, remedy }
     }
 
     /// As an argument that is read: its edits cannot be committed, for it is only lent.
     pub(super) fn load_unchanged(&self, loading: &Loading<'_>) -> Result<Loaded<T>, ArgumentError> {
         self.check_newest(loading)?;
-        if loading.strays != Strays::Unchecked && self.edits()?.is_some() {
-            return Err(self.stray(&self.value));
+        if loading.caller.strays == Strays::Unchecked {
+            return Ok(Loaded { before: Arc::new(Cell::new(self.value.clone())), ..self.loaded() });
+        }
+        if self.edits()?.is_some() {
+            return Err(self.stray("save it first, since a parameter by `&` commits nothing"));
         }
         Ok(self.loaded())
     }
@@ -141,11 +162,13 @@ impl<T: Entity> Held<T> {
     /// As an argument that is edited.
     pub(super) fn load_edits(&mut self, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
         self.check_newest(loading)?;
-        match loading.strays {
+        match loading.caller.strays {
             Strays::Unchecked => {
                 return Ok(Editing { loaded: self.loaded(), after: Some(self.value.clone()) });
             }
-            Strays::Refuse if self.edits()?.is_some() => return Err(self.stray(&self.value)),
+            Strays::Refuse if self.edits()?.is_some() => {
+                return Err(self.stray("save it first, or let strays be committed"));
+            }
             Strays::Refuse => {}
             Strays::Commit => {
                 if let Some(proposal) = self.edits()? {
@@ -158,19 +181,18 @@ impl<T: Entity> Held<T> {
 
     fn commit(&mut self, mut proposal: Proposal, loading: &mut Loading<'_>) -> Result<(), CommitError> {
         let prepared = caught(|| loading.store.prepare(&mut proposal))?;
-        let mut said = loading.said.cloned().unwrap_or_default();
+        let mut said = loading.caller.said.as_deref().cloned().unwrap_or_default();
         said.message = Some("edits made outside the registry".into());
-        let mut info = Info { said: Some(Arc::new(said)), time: loading.time, ..Info::default() };
-        let committed = loading.store.commit(prepared, &mut info)?;
+        let mut info = Info { said: Some(Arc::new(said)), time: loading.caller.time, ..Info::default() };
+        let committed = loading.caller.commit(prepared, &mut info, |committed| committed_by(None, committed))?;
         loading.at = committed.position;
-        loading.committed.push(committed);
-        self.refresh(loading.store);
+        self.refresh();
         Ok(())
     }
 }
 
 /// Does what compares states: what a child that cannot be loaded or a value that cannot be written unwinds with becomes an
-/// error. A panic of the user's own code goes on.
+/// error, and so does a panic of the user's own code.
 pub(super) fn caught<R>(work: impl FnOnce() -> Result<R, CommitError>) -> Result<R, CommitError> {
     let payload = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => return result,
@@ -182,7 +204,23 @@ pub(super) fn caught<R>(work: impl FnOnce() -> Result<R, CommitError>) -> Result
     };
     match payload.downcast::<LoadFailure>() {
         Ok(failure) => Err(CommitError::Load(failure.0)),
-        Err(payload) => resume_unwind(payload),
+        Err(payload) => Err(CommitError::Panicked(said_by(payload))),
+    }
+}
+
+/// What a panic said.
+pub(super) fn said_by(payload: Box<dyn Any + Send>) -> String {
+    let payload = match payload.downcast::<String>() {
+        Ok(text) => return *text,
+        Err(payload) => payload,
+    };
+    match payload.downcast::<&str>() {
+        Ok(text) => (*text).to_owned(),
+        Err(payload) => {
+            // Letting it go could panic again.
+            std::mem::forget(payload);
+            "something that is no text".to_owned()
+        }
     }
 }
 

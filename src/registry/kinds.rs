@@ -245,23 +245,32 @@ impl<V: Field> ParamKind<V> for PlainParam {
     }
     fn read(json: &Json, loading: &mut Loading<'_>) -> Result<PlainSlot<V>, ArgumentError> {
         let value = loading.value(json)?;
-        V::decode(&value, &mut NoSource).map(PlainSlot::of).map_err(ArgumentError::Decode)
+        let value = V::decode(&value, &mut NoSource).map_err(ArgumentError::Decode)?;
+        Ok(PlainSlot { value: Some(value), read: loading.take_read() })
     }
     fn argument(slot: &PlainSlot<V>) -> Given {
-        Given::value(slot.value.as_ref().map(Field::encode).unwrap_or_default())
+        let value = slot.value.as_ref().map(Field::encode).unwrap_or_default();
+        if slot.read.is_empty() {
+            return Given::value(value);
+        }
+        Given::At(Box::new((value, slot.read.iter().map(|(ix, revision)| Given::entity(*ix, *revision)).collect())))
     }
     fn used(_: &PlainSlot<V>, _: &mut dyn FnMut(Used)) {}
-    fn collect(_: &mut PlainSlot<V>, _: &mut Proposal) {}
+    fn collect(slot: &mut PlainSlot<V>, into: &mut Proposal) {
+        into.expected.extend(slot.read.iter().map(|(ix, revision)| ExpectedHead::At(*ix, *revision)));
+    }
 }
 
 /// A plain argument, until the callable takes it.
 pub struct PlainSlot<V> {
     value: Option<V>,
+    /// The entities in which it was found.
+    read: Vec<(Ix, Revision)>,
 }
 
 impl<V> PlainSlot<V> {
     pub(super) fn of(value: V) -> Self {
-        Self { value: Some(value) }
+        Self { value: Some(value), read: Vec::new() }
     }
 }
 

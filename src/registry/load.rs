@@ -2,16 +2,16 @@
 
 use serde_json::Value as Json;
 
+use super::caller::Caller;
 use super::error::{AddressError, ArgumentError};
-use super::held::{Held, Strays};
+use super::held::Held;
 use super::kinds::{Access, Editing, Loaded, Param, ParamKind, PlainParam, PlainSlot, row_of, typed};
 use crate::entity::{Entity, Field};
-use crate::history::{Committed, ReadError, Store};
+use crate::history::{ReadError, Store};
 use crate::id::{EntityId, Id};
 use crate::lineage::Ix;
-use crate::log::Said;
 use crate::value::Value;
-use crate::when::{Position, Revision, Timestamp, When};
+use crate::when::{Position, Revision, When};
 
 /// An entity that a run uses.
 #[derive(Clone, Copy, Debug)]
@@ -22,18 +22,22 @@ pub struct Used {
 
 /// Loads the arguments of one run, all as of one position.
 pub struct Loading<'r> {
+    pub(super) caller: &'r Caller<'r>,
     pub(super) store: &'r Store,
     pub(super) at: Position,
-    pub(super) strays: Strays,
-    pub(super) said: Option<&'r Said>,
-    pub(super) time: Option<Timestamp>,
-    /// Commits of stray edits, to be told of.
-    pub(super) committed: Vec<Committed>,
+    /// What addresses within plain values were read from.
+    read: Vec<(Ix, Revision)>,
 }
 
 impl<'r> Loading<'r> {
-    pub(super) fn new(store: &'r Store, strays: Strays, said: Option<&'r Said>, time: Option<Timestamp>) -> Self {
-        Self { store, at: store.lineages.head(), strays, said, time, committed: Vec::new() }
+    pub(super) fn new(caller: &'r Caller<'r>) -> Self {
+        let store = &*caller.registry.inner.store;
+        Self { caller, store, at: store.lineages.head(), read: Vec::new() }
+    }
+
+    /// What addresses were read from since this was last asked.
+    pub(super) fn take_read(&mut self) -> Vec<(Ix, Revision)> {
+        std::mem::take(&mut self.read)
     }
 
     /// The entity of an id.
@@ -60,7 +64,7 @@ impl<'r> Loading<'r> {
     }
 
     /// A plain value, with what stands at each `{"$at": "@<id>.<field>..."}` in its place.
-    pub(super) fn value(&self, json: &Json) -> Result<Value, ArgumentError> {
+    pub(super) fn value(&mut self, json: &Json) -> Result<Value, ArgumentError> {
         match json {
             Json::Object(object) if object.len() == 1 && object.contains_key("$at") => {
                 let text =
@@ -68,8 +72,11 @@ impl<'r> Loading<'r> {
                 self.at_address(text)
             }
             Json::Object(object) if holds_address(json) => {
-                let entries = object.iter().map(|(key, value)| Ok((Value::text(key.as_str()), self.value(value)?)));
-                Ok(Value::map(entries.collect::<Result<_, ArgumentError>>()?))
+                let mut entries = Vec::with_capacity(object.len());
+                for (key, value) in object {
+                    entries.push((Value::text(key.as_str()), self.value(value)?));
+                }
+                Ok(Value::map(entries))
             }
             Json::Array(items) if holds_address(json) => {
                 Ok(Value::List(items.iter().map(|item| self.value(item)).collect::<Result<_, _>>()?))
@@ -78,21 +85,24 @@ impl<'r> Loading<'r> {
         }
     }
 
-    /// What stands at an address: `@<id>` is a reference, `@<id>.field[3].name["key"]` a value.
-    fn at_address(&self, text: &str) -> Result<Value, ArgumentError> {
+    /// What stands at an address: a value, or a reference to the entity that it leads to.
+    fn at_address(&mut self, text: &str) -> Result<Value, ArgumentError> {
         let (id, path) = split(text)?;
         let ix = self.store.locate(id)?;
         let cell = self.store.state(ix, self.at, &When::Head)?;
         if path.is_empty() {
             return Ok(Value::Reference(id));
         }
+        // Whatever it owns is part of its state: a change down there is a revision of it.
+        self.read.push((ix, self.store.lineages.revision(ix, self.at).unwrap_or(Revision(0))));
         let mut value = cell.entity().encode();
         if let Value::Variant(variant) = value {
             value = variant.1;
         }
         let mut at = format!("@{id}");
         let mut owner = cell;
-        for step in steps(text, path)? {
+        let mut steps = steps(text, path)?.into_iter().peekable();
+        while let Some(step) = steps.next() {
             let next = follow(&value, &step);
             let shown = match &step {
                 Step::Field(name) => format!("{at}.{name}"),
@@ -108,6 +118,9 @@ impl<'r> Loading<'r> {
             at = shown;
             // An owned entity on the way: its own fields go on from there.
             if let Value::Entity(id) = value {
+                if steps.peek().is_none() {
+                    return Ok(Value::Reference(id));
+                }
                 let Some((_, _, slot)) = owner.entity().find(id) else { continue };
                 let child = slot.cell().unwrap_or_else(|| slot.entity().to_cell());
                 let encoded = child.entity().encode();
@@ -149,11 +162,11 @@ fn split(text: &str) -> Result<(EntityId, &str), AddressError> {
 
 enum Step {
     Field(String),
-    Index(usize),
+    Index(i128),
     Key(String),
 }
 
-/// The steps after the id: `.field`, `[3]`, `["key"]`.
+/// The steps after the id: `.field`, `[3]`, `["key"]`, the key as JSON writes it.
 fn steps(address: &str, mut path: &str) -> Result<Vec<Step>, AddressError> {
     let malformed = || AddressError::Malformed { address: address.chars().take(80).collect() };
     let mut found = Vec::new();
@@ -165,10 +178,10 @@ fn steps(address: &str, mut path: &str) -> Result<Vec<Step>, AddressError> {
             }
             found.push(Step::Field(rest[..end].to_owned()));
             path = &rest[end..];
-        } else if let Some(rest) = path.strip_prefix("[\"") {
-            let end = rest.find("\"]").ok_or_else(malformed)?;
-            found.push(Step::Key(rest[..end].to_owned()));
-            path = &rest[end + 2..];
+        } else if path.starts_with("[\"") {
+            let mut key = serde_json::Deserializer::from_str(&path[1..]).into_iter::<String>();
+            found.push(Step::Key(key.next().and_then(Result::ok).ok_or_else(malformed)?));
+            path = path[1 + key.byte_offset()..].strip_prefix(']').ok_or_else(malformed)?;
         } else if let Some(rest) = path.strip_prefix('[') {
             let end = rest.find(']').ok_or_else(malformed)?;
             found.push(Step::Index(rest[..end].parse().map_err(|_| malformed())?));
@@ -183,11 +196,11 @@ fn steps(address: &str, mut path: &str) -> Result<Vec<Step>, AddressError> {
 fn follow<'v>(value: &'v Value, step: &Step) -> Option<&'v Value> {
     match (value, step) {
         (Value::Some(inner), step) => follow(inner, step),
-        (Value::List(items), Step::Index(index)) => items.get(*index),
-        (Value::Map(entries), Step::Index(index)) => entries
-            .iter()
-            .find(|(key, _)| matches!(key, Value::Int(key) if usize::try_from(*key) == Ok(*index)))
-            .map(|(_, value)| value),
+        (Value::List(items), Step::Index(index)) => items.get(usize::try_from(*index).ok()?),
+        (Value::Map(entries), Step::Index(index)) => {
+            let sought = Value::integer(*index);
+            entries.iter().find(|(key, _)| *key == sought).map(|(_, value)| value)
+        }
         (value, Step::Field(name) | Step::Key(name)) => value.get(name),
         _ => None,
     }
@@ -216,47 +229,78 @@ where
     /// There is no such entity, or it is of another type.
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<<P::Kind as ParamKind<P>>::Slot, ArgumentError>;
 
+    /// Whether loading it may commit something.
+    const COMMITS: bool = false;
+
+    /// Whether it can be loaded, before anything is committed for the sake of another.
+    ///
+    /// # Errors
+    /// As for [`Arg::load`].
+    fn check(&self, _loading: &Loading<'_>) -> Result<(), ArgumentError> {
+        Ok(())
+    }
+
     /// Tells it what its entity became.
     fn refresh(&mut self, _loading: &Loading<'_>) {}
 }
 
 impl<T: Entity> Arg<&T> for Id<T> {
+    fn check(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
+        Ok(loading.entity(*self).map(drop)?)
+    }
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<Loaded<T>, ArgumentError> {
         Ok(loading.entity(*self)?)
     }
 }
 
 impl<T: Entity> Arg<&mut T> for Id<T> {
+    fn check(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
+        Ok(loading.entity(*self).map(drop)?)
+    }
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
         Ok(Editing::of(loading.entity(*self)?))
     }
 }
 
 impl<T: Entity> Arg<Vec<&T>> for Vec<Id<T>> {
+    fn check(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
+        Ok(self.iter().try_for_each(|id| loading.entity(*id).map(drop))?)
+    }
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<Vec<Loaded<T>>, ArgumentError> {
         self.iter().map(|id| Ok(loading.entity(*id)?)).collect()
     }
 }
 
 impl<T: Entity> Arg<Vec<&mut T>> for Vec<Id<T>> {
+    fn check(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
+        Ok(self.iter().try_for_each(|id| loading.entity(*id).map(drop))?)
+    }
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<Vec<Editing<T>>, ArgumentError> {
         self.iter().map(|id| Ok(Editing::of(loading.entity(*id)?))).collect()
     }
 }
 
 impl<T: Entity> Arg<&T> for &Held<T> {
+    fn check(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
+        self.load_unchanged(loading).map(drop)
+    }
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<Loaded<T>, ArgumentError> {
         self.load_unchanged(loading)
     }
 }
 
 impl<T: Entity> Arg<&mut T> for &mut Held<T> {
+    const COMMITS: bool = true;
+
+    fn check(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
+        self.check_newest(loading)
+    }
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
         self.load_edits(loading)
     }
 
-    fn refresh(&mut self, loading: &Loading<'_>) {
-        Held::refresh(self, loading.store);
+    fn refresh(&mut self, _: &Loading<'_>) {
+        Held::refresh(self);
     }
 }
 

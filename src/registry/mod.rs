@@ -147,6 +147,7 @@ impl fmt::Display for Description {
 #[must_use = "a registered callable can be left as it is: say so with `let _ =`, or name its parameters"]
 pub struct Registration {
     registered: Arc<Registered>,
+    registry: Registry,
 }
 
 impl fmt::Debug for Registration {
@@ -159,14 +160,17 @@ impl Registration {
     /// Names the parameters, in order, so that `execute` can be given them by name.
     ///
     /// # Errors
-    /// The number of names is not that of the parameters, one stands twice, or they have names already.
+    /// The number of names is not that of the parameters, or one stands twice: then the callable is not registered. Or
+    /// they have names already: then it stays as it is.
     pub fn params<const N: usize>(self, names: [&str; N]) -> Result<Self, RegisterError> {
         let name = || self.registered.name().to_string();
         let expected = self.registered.callable.parameters().len();
         if N != expected {
+            self.registry.inner.table.remove(&self.registered);
             return Err(RegisterError::ParameterCount { name: name(), expected, found: N });
         }
         if let Some(twice) = (1..N).find(|index| names[..*index].contains(&names[*index])) {
+            self.registry.inner.table.remove(&self.registered);
             return Err(RegisterError::ParameterTwice { name: name(), parameter: names[twice].to_owned() });
         }
         let names = names.iter().map(|name| (*name).to_owned()).collect();
@@ -227,7 +231,7 @@ impl Registry {
         let callable = Box::new(Typed { function, marker: PhantomData::<fn() -> M> });
         let registered = Registered::new(name.into(), TypeId::of::<F>(), std::any::type_name::<F>(), callable);
         let registered = self.inner.table.add(registered, by_type)?;
-        Ok(Registration { registered })
+        Ok(Registration { registered, registry: self.clone() })
     }
 
     /// Takes in an entity type before its first entity comes.
@@ -353,20 +357,20 @@ impl Registry {
     /// # Errors
     /// It is unknown, of another type, or removed.
     pub fn checkout<T: Entity>(&self, id: Id<T>) -> Result<Held<T>, ReadError> {
-        let loading = Loading::new(&self.inner.store, self.inner.strays, None, None);
-        loading.entity(id).map(Held::new)
+        let caller = self.caller();
+        Loading::new(&caller).entity(id).map(|loaded| Held::new(Arc::clone(&self.inner.store), loaded))
     }
 
     /// Hears everything that the registry does, until the subscription is dropped. Each observation is delivered once
     /// and in order, after the step that it tells of, on the thread that did it or one that did another at the time. A
     /// handler that panics is cut off.
     pub fn subscribe(&self, handler: impl Fn(&Observation) + Send + Sync + 'static) -> Subscription {
-        self.inner.listeners.add(Arc::new(handler))
+        self.inner.listeners.add(handler)
     }
 
     /// Whether listeners hear anything at all. The log is written in any case.
     pub fn set_observed(&self, observed: bool) {
-        self.inner.listeners.enabled.store(observed, Ordering::Relaxed);
+        self.inner.listeners.disabled.store(!observed, Ordering::Relaxed);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::Duration;
 
 use crate::id::EntityId;
@@ -59,33 +59,28 @@ type Handler = dyn Fn(&Observation) + Send + Sync;
 
 struct Listener {
     number: usize,
-    handler: Arc<Handler>,
+    handler: Box<Handler>,
+    /// Whether its handler panicked: it hears nothing more.
+    cut: AtomicBool,
 }
+
+/// Those who listen at one time.
+type Audience = Arc<Vec<Arc<Listener>>>;
 
 /// Everybody who listens.
+#[derive(Default)]
 pub(super) struct Listeners {
-    list: Mutex<Vec<Listener>>,
+    list: Mutex<Audience>,
     count: AtomicUsize,
     next: AtomicUsize,
-    queue: Mutex<VecDeque<Observation>>,
+    /// What is to be told, each with those who listened when it came.
+    queue: Mutex<VecDeque<(Observation, Audience)>>,
     delivering: Mutex<()>,
-    pub(super) enabled: AtomicBool,
+    pub(super) disabled: AtomicBool,
 }
 
-impl Default for Listeners {
-    fn default() -> Self {
-        Self {
-            list: Mutex::default(),
-            count: AtomicUsize::new(0),
-            next: AtomicUsize::new(0),
-            queue: Mutex::default(),
-            delivering: Mutex::default(),
-            enabled: AtomicBool::new(true),
-        }
-    }
-}
-
-/// A subscription to observations; dropping it ends it.
+/// A subscription to observations; dropping it ends it. What came before its end it still hears, if another thread is
+/// just delivering that.
 #[must_use = "dropping a subscription ends it"]
 pub struct Subscription {
     listeners: Weak<Listeners>,
@@ -107,57 +102,73 @@ impl fmt::Debug for Subscription {
 }
 
 impl Listeners {
-    pub(super) fn add(self: &Arc<Self>, handler: Arc<Handler>) -> Subscription {
+    pub(super) fn add(self: &Arc<Self>, handler: impl Fn(&Observation) + Send + Sync + 'static) -> Subscription {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        list.push(Listener { number, handler });
-        self.count.store(list.len(), Ordering::Release);
+        let listener = Arc::new(Listener { number, handler: Box::new(handler), cut: AtomicBool::new(false) });
+        self.change(|list| list.push(listener));
         Subscription { listeners: Arc::downgrade(self), number }
     }
 
     fn remove(&self, number: usize) {
-        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        list.retain(|listener| listener.number != number);
-        self.count.store(list.len(), Ordering::Release);
+        self.change(|list| list.retain(|listener| listener.number != number));
+    }
+
+    /// Makes a new list: the one there was stays as it is for what was told to it, and is let go without the lock.
+    fn change(&self, change: impl FnOnce(&mut Vec<Arc<Listener>>)) {
+        let mut list = lock(&self.list);
+        let mut changed = Vec::clone(&list);
+        change(&mut changed);
+        self.count.store(changed.len(), Ordering::Release);
+        let before = std::mem::replace(&mut *list, Arc::new(changed));
+        drop(list);
+        drop(before);
     }
 
     /// Whether anybody hears anything.
     #[inline]
     pub(super) fn heard(&self) -> bool {
-        self.count.load(Ordering::Acquire) > 0 && self.enabled.load(Ordering::Relaxed)
+        self.count.load(Ordering::Acquire) > 0 && !self.disabled.load(Ordering::Relaxed)
     }
 
-    /// Puts an observation behind those that came before.
+    /// Puts an observation behind those that came before, for those who listen now. No code of others runs in it.
     pub(super) fn enqueue(&self, observation: Observation) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(observation);
+        let audience = Arc::clone(&lock(&self.list));
+        lock(&self.queue).push_back((observation, audience));
     }
 
     /// Delivers what is queued: each observation once, in order, to each listener, by one thread at a time. Whoever
     /// comes while another delivers, or from within a handler, leaves it to that one.
     pub(super) fn deliver(&self) {
         loop {
-            let Ok(_delivering) = self.delivering.try_lock() else { return };
-            while let Some(observation) = self.next_queued() {
-                let handlers: Vec<(usize, Arc<Handler>)> = {
-                    let list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-                    list.iter().map(|listener| (listener.number, Arc::clone(&listener.handler))).collect()
-                };
-                for (number, handler) in handlers {
+            let delivering = match self.delivering.try_lock() {
+                Ok(delivering) => delivering,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
+            while let Some((observation, audience)) = self.next_queued() {
+                for listener in audience.iter().filter(|listener| !listener.cut.load(Ordering::Relaxed)) {
                     // A handler that panics is cut off: it must not break the run that it only watches.
-                    if catch_unwind(AssertUnwindSafe(|| handler(&observation))).is_err() {
-                        self.remove(number);
+                    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| (listener.handler)(&observation))) {
+                        listener.cut.store(true, Ordering::Relaxed);
+                        self.remove(listener.number);
+                        // Letting it go could panic again.
+                        std::mem::forget(payload);
                     }
                 }
             }
-            drop(_delivering);
+            drop(delivering);
             // Something may have been queued between the last look and the release.
-            if self.queue.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            if lock(&self.queue).is_empty() {
                 return;
             }
         }
     }
 
-    fn next_queued(&self) -> Option<Observation> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    fn next_queued(&self) -> Option<(Observation, Audience)> {
+        lock(&self.queue).pop_front()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,7 +12,7 @@ use once_cell::sync::OnceCell;
 use super::callable::{AnyCallable, Parameter};
 use super::error::{ArgumentError, CallError, RegisterError};
 use super::kinds::Access;
-use crate::log::Callable as Identity;
+use crate::log::{AllGiven, Callable as Identity, Ran};
 
 /// How runs of a callable go about their work: worked out once, from its parameters and output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,6 +96,11 @@ impl Registered {
             docs: OnceLock::new(),
             plan: OnceCell::new(),
         }
+    }
+
+    /// A run that begins, of which nothing is known yet.
+    pub(super) fn begin(&self) -> Ran {
+        Ran { callable: Arc::clone(&self.identity), given: AllGiven::new(), end: None, nanos: 0 }
     }
 
     pub(super) fn name(&self) -> &Arc<str> {
@@ -203,6 +208,17 @@ impl Table {
     /// The table as it is now, for looking up without a lock.
     pub(super) fn now(&self) -> Guard<Arc<Tables>> {
         self.tables.load()
+    }
+
+    /// Takes a callable out again, which was added and then could not be named as it was to be.
+    pub(super) fn remove(&self, registered: &Arc<Registered>) {
+        let _guard = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut tables = Tables::clone(&self.tables.load());
+        tables.by_name.shift_remove(registered.name());
+        if tables.by_type.get(&registered.type_id).is_some_and(|known| Arc::ptr_eq(known, registered)) {
+            tables.by_type.remove(&registered.type_id);
+        }
+        self.tables.store(Arc::new(tables));
     }
 
     pub(super) fn by_name(&self, name: &str) -> Result<Arc<Registered>, CallError> {
