@@ -341,6 +341,13 @@ pub(crate) fn field_impl(item: &Item<'_>) -> TokenStream {
             fn adopt(&mut self, child: &::std::sync::Arc<dyn #krate::__private::AnyCell>) -> bool {
                 #inline::adopt(self, child)
             }
+            fn reach(
+                &mut self,
+                id: #krate::EntityId,
+                write: &mut dyn ::core::ops::FnMut(&mut dyn #krate::__private::AnyEntity),
+            ) -> bool {
+                #inline::reach(self, id, write)
+            }
             fn forget(&mut self) {
                 #inline::forget(self);
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{AnyCell, ChildChange, Field, Key, Pairs, Plain, Slot, Source};
+use super::{AnyCell, AnyEntity, ChildChange, Field, Key, Pairs, Plain, Slot, Source};
 use crate::digest::Digester;
 use crate::id::EntityId;
 use crate::schema::{Layouter, Role};
@@ -85,6 +85,9 @@ impl<F: Field> Field for Option<F> {
     fn adopt(&mut self, child: &Arc<dyn AnyCell>) -> bool {
         self.as_mut().is_some_and(|inner| inner.adopt(child))
     }
+    fn reach(&mut self, id: EntityId, write: &mut dyn FnMut(&mut dyn AnyEntity)) -> bool {
+        self.as_mut().is_some_and(|inner| inner.reach(id, write))
+    }
     fn forget(&mut self) {
         if let Some(inner) = self {
             inner.forget();
@@ -161,6 +164,9 @@ impl<F: Field> Field for Box<F> {
     fn adopt(&mut self, child: &Arc<dyn AnyCell>) -> bool {
         (**self).adopt(child)
     }
+    fn reach(&mut self, id: EntityId, write: &mut dyn FnMut(&mut dyn AnyEntity)) -> bool {
+        (**self).reach(id, write)
+    }
     fn forget(&mut self) {
         (**self).forget();
     }
@@ -208,11 +214,18 @@ macro_rules! list_methods {
                 item.slots(&mut |key, slot| visit(Key::Index(index).then(key), slot));
             }
         }
+        fn find(&self, id: EntityId) -> Option<(Key, &dyn Slot)> {
+            let mut items = self.iter().enumerate();
+            items.find_map(|(index, item)| item.find(id).map(|(key, slot)| (Key::Index(index).then(key), slot)))
+        }
         fn references(&self, visit: &mut dyn FnMut(EntityId)) {
             self.iter().for_each(|item| item.references(visit));
         }
         fn adopt(&mut self, child: &Arc<dyn AnyCell>) -> bool {
             self.iter_mut().any(|item| item.adopt(child))
+        }
+        fn reach(&mut self, id: EntityId, write: &mut dyn FnMut(&mut dyn AnyEntity)) -> bool {
+            self.iter_mut().any(|item| item.reach(id, write))
         }
         fn forget(&mut self) {
             self.iter_mut().for_each(Field::forget);
@@ -333,6 +346,9 @@ macro_rules! tuples {
             }
             fn adopt(&mut self, child: &Arc<dyn AnyCell>) -> bool {
                 false $(|| self.$index.adopt(child))+
+            }
+            fn reach(&mut self, id: EntityId, write: &mut dyn FnMut(&mut dyn AnyEntity)) -> bool {
+                false $(|| self.$index.reach(id, write))+
             }
             fn forget(&mut self) {
                 $(self.$index.forget();)+

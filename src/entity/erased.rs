@@ -62,6 +62,10 @@ pub trait AnyEntity: Send + Sync {
     fn delta(&self, field: u16, after: &dyn AnyEntity) -> Option<Delta>;
     /// Puts `child` in place of the owned entity of its id; `false` if there is none.
     fn adopt(&mut self, child: &Arc<dyn AnyCell>) -> bool;
+    /// Lets `write` change the entity `id`, if it is held by value directly; `false` if none is.
+    fn reach(&mut self, id: EntityId, write: &mut dyn FnMut(&mut dyn AnyEntity)) -> bool;
+    /// Becomes a copy of `other`; `false` if that is of another Rust type.
+    fn copy_from(&mut self, other: &dyn AnyEntity) -> bool;
     /// Forgets skipped fields and keeps what its own comparison judges equal to `before`.
     fn settle(&mut self, before: Option<&dyn AnyEntity>);
     /// A cell around a copy.
@@ -147,6 +151,16 @@ impl<T: Entity> AnyEntity for T {
         let mut adopt = Adopt { child, done: false };
         self.visit_mut(&mut adopt);
         adopt.done
+    }
+    fn reach(&mut self, id: EntityId, write: &mut dyn FnMut(&mut dyn AnyEntity)) -> bool {
+        let mut reach = Reach { id, write, done: false };
+        self.visit_mut(&mut reach);
+        reach.done
+    }
+    fn copy_from(&mut self, other: &dyn AnyEntity) -> bool {
+        let Some(other) = other.as_any().downcast_ref::<T>() else { return false };
+        self.clone_from(other);
+        true
     }
     fn settle(&mut self, before: Option<&dyn AnyEntity>) {
         self.forget_skipped();
@@ -355,6 +369,18 @@ struct Adopt<'c> {
 impl VisitMut for Adopt<'_> {
     fn field<W: Handling<F>, F: 'static>(&mut self, _: usize, field: &mut F) {
         self.done = self.done || W::adopt(field, self.child);
+    }
+}
+
+struct Reach<'w> {
+    id: EntityId,
+    write: &'w mut dyn FnMut(&mut dyn AnyEntity),
+    done: bool,
+}
+
+impl VisitMut for Reach<'_> {
+    fn field<W: Handling<F>, F: 'static>(&mut self, _: usize, field: &mut F) {
+        self.done = self.done || W::reach(field, self.id, self.write);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::{AnyCell, ChildChange, Key, Pairs, Slot, Source, pair_slots};
+use super::{AnyCell, AnyEntity, ChildChange, Key, Pairs, Slot, Source, pair_slots};
 use crate::digest::Digester;
 use crate::id::EntityId;
 use crate::schema::{Layouter, Role};
@@ -109,6 +109,11 @@ pub trait Field: Clone + Send + Sync + 'static {
         false
     }
 
+    /// Lets `write` change the entity `id`, if it is held by value directly; `false` if it is not.
+    fn reach(&mut self, _id: EntityId, _write: &mut dyn FnMut(&mut dyn AnyEntity)) -> bool {
+        false
+    }
+
     /// Puts `Default` in the skipped fields of the entities it holds by value.
     fn forget(&mut self) {}
 
@@ -200,6 +205,10 @@ pub trait Handling<F>: 'static {
     fn adopt(_field: &mut F, _child: &Arc<dyn AnyCell>) -> bool {
         false
     }
+    /// See [`Field::reach`].
+    fn reach(_field: &mut F, _id: EntityId, _write: &mut dyn FnMut(&mut dyn AnyEntity)) -> bool {
+        false
+    }
     /// See [`Field::forget`].
     fn forget(_field: &mut F) {}
     /// See [`Field::unsealed`].
@@ -263,6 +272,9 @@ impl<F: Field> Handling<F> for Native {
     }
     fn adopt(field: &mut F, child: &Arc<dyn AnyCell>) -> bool {
         F::HOLDS_ENTITIES && field.adopt(child)
+    }
+    fn reach(field: &mut F, id: EntityId, write: &mut dyn FnMut(&mut dyn AnyEntity)) -> bool {
+        F::INLINES && field.reach(id, write)
     }
     fn forget(field: &mut F) {
         if F::FORGETS {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 
-use super::{AnyCell, Field, Key, Pairs, Plain, Slot, Source};
+use super::{AnyCell, AnyEntity, Field, Key, Pairs, Plain, Slot, Source};
 use crate::digest::Digester;
 use crate::id::EntityId;
 use crate::schema::{Layouter, Role};
@@ -87,6 +87,9 @@ macro_rules! map_methods {
         }
         fn adopt(&mut self, child: &Arc<dyn AnyCell>) -> bool {
             self.values_mut().any(|value| value.adopt(child))
+        }
+        fn reach(&mut self, id: EntityId, write: &mut dyn FnMut(&mut dyn AnyEntity)) -> bool {
+            self.values_mut().any(|value| value.reach(id, write))
         }
         fn forget(&mut self) {
             self.values_mut().for_each(Field::forget);

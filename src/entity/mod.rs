@@ -138,7 +138,10 @@ impl<E: Entity, F> fmt::Debug for FieldToken<E, F> {
 pub mod inline {
     use std::any::TypeId;
 
-    use super::{AnyCell, Arc, DecodeError, Digest, Digester, Entity, Layouter, Pairs, Source, Value, erased};
+    use super::{
+        AnyCell, AnyEntity, Arc, DecodeError, Digest, Digester, Entity, EntityId, Layouter, Pairs, Source, Value,
+        erased,
+    };
     use crate::schema::EntityType;
 
     /// The layout of an entity field is the name of its type: its own layout stands on its own.
@@ -176,9 +179,18 @@ pub mod inline {
         true
     }
 
+    /// Lets `write` change it if it is the entity `id`.
+    pub fn reach<T: Entity>(entity: &mut T, id: EntityId, write: &mut dyn FnMut(&mut dyn AnyEntity)) -> bool {
+        let fits = entity.entity_id() == id;
+        if fits {
+            write(entity);
+        }
+        fits
+    }
+
     /// Puts `Default` in the skipped fields, its own and those of the entities it holds by value.
     pub fn forget<T: Entity>(entity: &mut T) {
-        super::AnyEntity::settle(entity, None);
+        AnyEntity::settle(entity, None);
     }
 
     /// Writes the digest of the entity.

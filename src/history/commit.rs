@@ -52,19 +52,26 @@ impl Store {
         let time = given.unwrap_or_else(|| writer.reading.time(info.ended));
         let position = Position(self.lineages.head().0 + 1);
         let mut made = Made::new();
-        if let Some(prepared) = prepared {
+        let mut spare = None;
+        if let Some(mut prepared) = prepared {
             self.check(&prepared)?;
+            spare = prepared.spare.take();
             made = self.lineages.append(prepared.batch, position);
             for (ix, cell) in &prepared.keep {
                 self.lineages.keep_built(*ix, position, cell);
             }
         }
         let versions = made.len();
+        let spare = spare.and_then(|spare| spare.dated(&made));
         self.log.append(position, time, &mut info.said, &mut info.run, made, &mut writer.times);
         self.lineages.publish(position);
         let committed = Committed { position, versions };
         if let Some(tell) = tell {
             tell(committed);
+        }
+        drop(writer);
+        if let Some((spare, revision)) = spare {
+            self.spares.put(spare, revision);
         }
         Ok(committed)
     }

@@ -8,6 +8,7 @@ mod prepare;
 mod proposal;
 mod read;
 mod settle;
+mod spare;
 mod tree;
 mod types;
 mod view;
@@ -30,6 +31,7 @@ use crate::lineage::Lineages;
 use crate::log::{Log, Times};
 use crate::when::{Clock, Position};
 use clock::Reading;
+use spare::Spares;
 
 /// The one branch that there is for now.
 pub(crate) const MAIN: &str = "main";
@@ -39,6 +41,7 @@ pub(crate) struct Store {
     pub(crate) lineages: Lineages,
     pub(crate) log: Log,
     pub(crate) types: Types,
+    spares: Spares,
     clock: Option<Box<dyn Clock>>,
     tags: RwLock<HashMap<String, Position>>,
     /// Whoever holds it may append.
@@ -57,6 +60,7 @@ impl Store {
             lineages: Lineages::new(),
             log: Log::new(),
             types: Types::default(),
+            spares: Spares::default(),
             clock,
             tags: RwLock::default(),
             writer: Mutex::new(Writer { reading: Reading::new(), times: Times::default() }),

@@ -7,9 +7,11 @@ use smallvec::SmallVec;
 
 use super::proposal::Own;
 use super::settle::settle_all;
+use super::spare::Spare;
 use super::writes::{Found, Writes, reference_changes};
 use super::{CommitError, Input, Prepared, Proposal, Store};
 use crate::diff::{Descend, Walk, Whole};
+use crate::entity::Slot;
 use crate::lineage::{OwnerChange, Payload, Write, WriteTarget};
 
 impl Store {
@@ -34,7 +36,7 @@ impl Store {
         for created in &mut proposal.created {
             settle_all(None, created);
         }
-        let (batch, returning, inline_settled) = {
+        let (batch, returning, inline_settled, copied) = {
             let befores: SmallVec<[Whole<'_>; 2]> = proposal.inputs.iter().map(|input| Whole(&input.before)).collect();
             let afters: SmallVec<[Whole<'_>; 2]> = proposal.inputs.iter().map(|input| Whole(&input.after)).collect();
             let created: Vec<Whole<'_>> = proposal.created.iter().map(Whole).collect();
@@ -50,11 +52,19 @@ impl Store {
                 found.extend(Found::of(difference));
                 ControlFlow::Continue(())
             })?;
+            let whole = |before: &dyn Slot| befores.iter().any(|whole| whole.is_same(before));
+            let copied = found.iter().any(|found| matches!(found, Found::Equal { before } if !whole(*before)));
             let mut writes = Writes::new(self, &walk);
             writes.write_all(found)?;
-            writes.finish()
+            let (batch, returning, inline_settled) = writes.finish();
+            (batch, returning, inline_settled, copied)
         };
+        // A handle that was copied and holds the same would be compared again and again.
+        let spare = if copied { None } else { self.spare_of(proposal, &batch.writes) };
         if batch.writes.is_empty() {
+            if let Some((spare, revision)) = spare.and_then(|spare| spare.unchanged(&proposal.expected)) {
+                self.spares.put(spare, revision);
+            }
             return Ok(None);
         }
         let keep = if inline_settled {
@@ -64,7 +74,20 @@ impl Store {
         };
         let mut expected = std::mem::take(&mut proposal.expected);
         expected.extend(returning);
-        Ok(Some(Prepared { batch, expected, keep }))
+        Ok(Some(Prepared { batch, expected, keep, spare }))
+    }
+
+    /// What a later run can work on: the state before, or the one after if nothing changed.
+    fn spare_of(&self, proposal: &Proposal, writes: &[Write]) -> Option<Box<Spare>> {
+        let [Input { ix, before, after, .. }] = proposal.inputs.as_slice() else { return None };
+        let row = after.entity().row();
+        if !row.holds_inline || row.settles() {
+            return None;
+        }
+        if writes.is_empty() {
+            return Some(Spare::whole(*ix, Arc::clone(after)));
+        }
+        self.spare(*ix, before, writes)
     }
 }
 

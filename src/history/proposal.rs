@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::spare::Spare;
 use crate::entity::{AnyCell, AnyEntity, Comparison, FieldSet, Pairs};
 use crate::id::EntityId;
 use crate::lineage::{Batch, Ix};
@@ -75,11 +76,13 @@ pub(crate) struct Prepared {
     pub(crate) expected: SmallVec<[Expected; 2]>,
     /// Values to keep for entities whose newest version has none.
     pub(crate) keep: SmallVec<[(Ix, Arc<dyn AnyCell>); 2]>,
+    /// The state before, if a later run can work on it.
+    pub(super) spare: Option<Box<Spare>>,
 }
 
 impl Prepared {
     /// Nothing to write, with something to expect.
     pub(crate) fn only(expected: SmallVec<[Expected; 2]>) -> Self {
-        Self { batch: Batch::default(), expected, keep: SmallVec::new() }
+        Self { batch: Batch::default(), expected, keep: SmallVec::new(), spare: None }
     }
 }

@@ -97,7 +97,8 @@ impl<'r> Caller<'r> {
     /// commit. No lock is held while it runs.
     ///
     /// Costs O(inputs) besides the function, and O(c (depth + log n)) for c changed entities under shared handles; an
-    /// entity that holds others by value is copied and compared once, with them.
+    /// entity that holds others by value is compared once, with them, and copied once, unless a few edits in what it
+    /// holds are all that changed last: then the state before becomes the copy. So such a tree may be kept twice.
     ///
     /// # Errors
     /// The function is not registered; an entity is unknown, removed or of another type; inputs overlap; the function

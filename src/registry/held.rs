@@ -176,7 +176,7 @@ impl<T: Entity> Held<T> {
                 }
             }
         }
-        Ok(Editing::of(self.loaded()))
+        Ok(Editing::of(self.loaded(), loading.store))
     }
 
     fn commit(&mut self, mut proposal: Proposal, loading: &mut Loading<'_>) -> Result<(), CommitError> {

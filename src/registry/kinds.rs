@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::error::ArgumentError;
 use super::load::{Loading, Used};
 use crate::entity::{AnyCell, Cell, Entity, Field, NoSource, TypeRow, downcast, is_untouched};
-use crate::history::{ExpectedHead, Input, Proposal};
+use crate::history::{ExpectedHead, Input, Proposal, Store};
 use crate::id::Id;
 use crate::lineage::Ix;
 use crate::log::Given;
@@ -85,8 +85,8 @@ pub struct Editing<T> {
 }
 
 impl<T: Entity> Editing<T> {
-    pub(super) fn of(loaded: Loaded<T>) -> Self {
-        let after = Some(loaded.before.value().clone());
+    pub(super) fn of(loaded: Loaded<T>, store: &Store) -> Self {
+        let after = Some(store.working_copy(loaded.ix, loaded.revision, loaded.before.value()));
         Self { loaded, after }
     }
 
@@ -158,7 +158,7 @@ impl<T: Entity> ParamKind<&mut T> for EditParam {
         slot.after.as_mut().expect("a copy is given up after the run")
     }
     fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
-        loading.address(json).map(Editing::of)
+        Ok(Editing::of(loading.address(json)?, loading.store))
     }
     fn argument(slot: &Editing<T>) -> Given {
         slot.loaded.argument()

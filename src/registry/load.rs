@@ -258,7 +258,7 @@ impl<T: Entity> Arg<&mut T> for Id<T> {
         Ok(loading.entity(*self).map(drop)?)
     }
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
-        Ok(Editing::of(loading.entity(*self)?))
+        Ok(Editing::of(loading.entity(*self)?, loading.store))
     }
 }
 
@@ -276,7 +276,7 @@ impl<T: Entity> Arg<Vec<&mut T>> for Vec<Id<T>> {
         Ok(self.iter().try_for_each(|id| loading.entity(*id).map(drop))?)
     }
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<Vec<Editing<T>>, ArgumentError> {
-        self.iter().map(|id| Ok(Editing::of(loading.entity(*id)?))).collect()
+        self.iter().map(|id| Ok(Editing::of(loading.entity(*id)?, loading.store))).collect()
     }
 }
 
