@@ -21,7 +21,7 @@ use crate::children::LoadFailure;
 use crate::entity::EncodeFailure;
 use crate::history::{CommitError, Committed, History, Info, Prepared, Proposal, ReadError};
 use crate::id::with_ids;
-use crate::log::{Ran, RunEnd, Said};
+use crate::log::{AllGiven, Ran, RunEnd, Said};
 use crate::when::{LATEST, Timestamp};
 
 /// Calls and commits in somebody's name: `registry.by("dean").call(raise, (ann, 0.3))?`.
@@ -121,13 +121,20 @@ impl<'r> Caller<'r> {
             return Err(CallError::Unregistered { function: std::any::type_name::<F>().to_owned() });
         };
         let mut loading = Loading::new(self);
-        let loaded = catch_unwind(AssertUnwindSafe(|| arguments.load(&mut loading)));
-        let mut slots = match loaded {
-            Ok(Ok(slots)) => slots,
-            Ok(Err((index, error))) => return Err(registered.argument_error(index, error)),
-            Err(payload) => return Err(self.unwound(registered, self.info(Some(registered.begin())), payload)),
+        let mut slots = None;
+        let loaded = catch_unwind(AssertUnwindSafe(|| match arguments.load(&mut loading) {
+            Ok(loaded) => {
+                slots = Some(loaded);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }));
+        let slots = match (loaded, &mut slots) {
+            (Ok(Err((index, error))), _) => return Err(registered.argument_error(index, error)),
+            (Err(payload), _) => return Err(self.unwound(registered, self.began(registered), payload)),
+            (Ok(Ok(())), slots) => slots.as_mut().expect("they were loaded"),
         };
-        let outcome = self.run(&function, registered, &mut slots)?;
+        let outcome = self.run(&function, registered, slots)?;
         arguments.refresh(&loading);
         Ok(outcome)
     }
@@ -171,7 +178,8 @@ impl<'r> Caller<'r> {
             Observation::WillRun { callable: Arc::clone(registered.name()), entities }
         });
         // Kept before the run: afterwards plain arguments are gone, and entities are not what they were.
-        let mut info = self.info(Some(Ran { given: F::Signature::arguments(slots), ..registered.begin() }));
+        let given = F::Signature::arguments(slots);
+        let mut info = self.info(Some(Ran { callable: Arc::clone(&registered.identity), given, end: None, nanos: 0 }));
         let (returned, start, end) = self.invoke(|| function.invoke(slots));
         let duration = end - start;
         info.ran(end, duration);
@@ -239,6 +247,13 @@ impl<'r> Caller<'r> {
             listeners.enqueue(observation());
             listeners.deliver();
         }
+    }
+
+    /// What is said of a run that did not get as far as its arguments.
+    #[cold]
+    fn began(&self, registered: &Registered) -> Info {
+        let (callable, given) = (Arc::clone(&registered.identity), AllGiven::new());
+        self.info(Some(Ran { callable, given, end: None, nanos: 0 }))
     }
 
     /// Commits, and tells listeners in the order of the log.

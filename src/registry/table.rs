@@ -12,7 +12,7 @@ use once_cell::sync::OnceCell;
 use super::callable::{AnyCallable, Parameter};
 use super::error::{ArgumentError, CallError, RegisterError};
 use super::kinds::Access;
-use crate::log::{AllGiven, Callable as Identity, Ran};
+use crate::log::Callable as Identity;
 
 /// How runs of a callable go about their work: worked out once, from its parameters and output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,11 +96,6 @@ impl Registered {
             docs: OnceLock::new(),
             plan: OnceCell::new(),
         }
-    }
-
-    /// A run that begins, of which nothing is known yet.
-    pub(super) fn begin(&self) -> Ran {
-        Ran { callable: Arc::clone(&self.identity), given: AllGiven::new(), end: None, nanos: 0 }
     }
 
     pub(super) fn name(&self) -> &Arc<str> {
