@@ -94,5 +94,5 @@ pub mod __private {
     pub use crate::registry::{
         Arg, Arguments, CreatedOutput, Failure, Output, OutputKind, Param, PlainOutput, PlainParam, Signature,
     };
-    pub use crate::schema::Layouter;
+    pub use crate::schema::{Layouter, constant_name};
 }

@@ -56,7 +56,7 @@ pub struct FieldMeta {
 /// An entity type: one static row that the derive writes.
 #[derive(Debug)]
 pub struct Meta {
-    /// The stored name, without type parameters.
+    /// The stored name, without parameters.
     pub name: &'static str,
     /// Earlier stored names, still read.
     pub aliases: &'static [&'static str],
@@ -73,7 +73,7 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// The stored name with that of its type parameters, such as `Shelf<Book>`.
+    /// The stored name with those of its parameters, such as `Shelf<@Book>` or `Grid<2>`.
     #[must_use]
     pub fn full_name(&self) -> String {
         if self.parameters.is_empty() {
@@ -117,6 +117,12 @@ impl Meta {
             text.push_str(&format!("  | {}\n", variant().full_name()));
         }
     }
+}
+
+/// The name of a constant parameter: its value as one writes it, so that a `char` is told from a number or a comma.
+#[must_use]
+pub fn constant_name(value: &dyn fmt::Debug) -> String {
+    format!("{value:?}")
 }
 
 /// What is stored of a type: its fields, their roles and the shape of their values.

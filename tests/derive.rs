@@ -695,7 +695,8 @@ mod generics {
 
     #[test]
     fn the_full_name_has_the_parameters() {
-        assert_eq!(Shelf::<Course>::META.full_name(), "Shelf<@Course>");
+        assert_eq!(Shelf::<Course>::META.full_name(), "Shelf<@Course, 2>");
+        assert_eq!(Shelf::<Course, 3>::META.full_name(), "Shelf<@Course, 3>");
         assert_eq!(Either::<u8, Vec<Range<u8>>>::META.full_name(), "Either<u8, list<Range<u8>>>");
     }
 
@@ -949,9 +950,16 @@ mod layouts {
         scalars: (u8, i128, f32, char, [bool; 4], ()),
     }
 
+    #[derive(Entity, Clone)]
+    struct Grid<const N: usize, const SIGN: char> {
+        id: Id<Self>,
+        cells: [u16; N],
+    }
+
     #[test]
     fn layouts_are_those_of_the_golden_file() {
-        let found: String = [Course::META, Golden::META, Either::META, Shelf::<Course>::META, Shelf::<u8>::META]
+        let (of_courses, of_numbers) = (Shelf::<Course>::META, Shelf::<u8>::META);
+        let found: String = [Course::META, Golden::META, Either::META, of_courses, of_numbers, Grid::<2, '#'>::META]
             .iter()
             .map(|meta| format!("{}digest {}\n\n", meta.layout().text(), meta.layout().digest()))
             .collect();

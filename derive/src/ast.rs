@@ -139,11 +139,21 @@ impl<'a> Item<'a> {
         quote!(#(#aliases),*)
     }
 
-    /// The layouts of the type parameters as the items of an array.
+    /// The names of the parameters, by layout or by value, as the items of an array.
     pub(crate) fn parameters(&self) -> TokenStream {
         let krate = &self.krate;
-        let parameters = self.generics.type_params().map(|parameter| &parameter.ident);
-        quote!(#(<#parameters as #krate::Field>::layout),*)
+        let names = self.generics.params.iter().map(|parameter| match parameter {
+            GenericParam::Type(parameter) => {
+                let ident = &parameter.ident;
+                quote!(<#ident as #krate::Field>::layout)
+            }
+            GenericParam::Const(parameter) => {
+                let ident = &parameter.ident;
+                quote!(|_| #krate::__private::constant_name(&#ident))
+            }
+            GenericParam::Lifetime(_) => unreachable!("lifetimes were taken out"),
+        });
+        quote!(#(#names),*)
     }
 }
 
