@@ -384,7 +384,12 @@ fn write_field(
     operations: &mut Vec<Json>,
 ) -> Result<(), JsonPatchError> {
     let meta = &after.meta_of().fields[usize::from(field)];
-    let Some(delta) = before.delta(field, after) else { return Ok(()) };
+    let delta = match meta.unordered {
+        // JSON has no list without order: the document is to say what the state does.
+        true => Delta::between(before.encode_field(field), after.encode_field(field), None),
+        false => before.delta(field, after),
+    };
+    let Some(delta) = delta else { return Ok(()) };
     at.tokens.push(Token::Name(meta.name.to_owned()));
     if meta.role != Role::Child {
         write_delta(&delta, &after.encode_field(field), &mut at, operations);

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::digest::{Digest, Digester};
 use crate::id::EntityId;
-use crate::schema::Meta;
+use crate::schema::{FieldMeta, Meta};
 use crate::value::{Delta, Name, Value};
 
 /// The positions of some stored fields.
@@ -142,8 +142,8 @@ impl<T: Entity> AnyEntity for T {
     }
     fn delta(&self, field: u16, after: &dyn AnyEntity) -> Option<Delta> {
         let after = after.as_any().downcast_ref::<T>()?;
-        let key = Entity::meta_of(self).fields[usize::from(field)].key;
-        let mut delta = DeltaField { field: field.into(), key, delta: None };
+        let meta = &Entity::meta_of(self).fields[usize::from(field)];
+        let mut delta = DeltaField { field: field.into(), meta, delta: None };
         self.visit_pair(after, &mut delta);
         delta.delta
     }
@@ -266,14 +266,17 @@ impl<'a> VisitPair<'a> for PairField<'_, 'a> {
 
 struct DeltaField {
     field: usize,
-    key: Option<&'static str>,
+    meta: &'static FieldMeta,
     delta: Option<Delta>,
 }
 
 impl<'a> VisitPair<'a> for DeltaField {
     fn field<W: Handling<F>, F: 'static>(&mut self, index: usize, before: &'a F, after: &'a F) {
         if index == self.field {
-            self.delta = W::delta(before, after, self.key);
+            self.delta = match self.meta.unordered {
+                true => Delta::between_unordered(W::encode(before), W::encode(after)),
+                false => W::delta(before, after, self.meta.key),
+            };
         }
     }
     fn judged<W: Handling<F>, F: 'static>(&mut self, index: usize, before: &'a F, after: &'a F, _: fn(&F, &F) -> bool) {

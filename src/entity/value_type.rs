@@ -4,7 +4,7 @@ use super::assemble::{Assembler, Parts};
 use super::{Assemble, Field, Handling, Pairs, Source, Visit, VisitPair};
 use crate::id::EntityId;
 use crate::schema::{FieldMeta, Layouter};
-use crate::value::{DecodeError, Name, Value};
+use crate::value::{DecodeError, Delta, Name, Value};
 
 /// The shape of what a struct or variant holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,14 +217,7 @@ pub fn layout<T: ValueType>(layouter: &mut Layouter) -> String {
 
 /// Whether two lists hold the same items, each as often, in whatever order. For fields marked `unordered`.
 pub fn same_unordered<F: Field>(before: &F, after: &F) -> bool {
-    let sorted = |field: &F| match field.encode() {
-        Value::List(mut items) => {
-            items.sort_unstable();
-            Value::List(items)
-        }
-        other => other,
-    };
-    before.same(after, &mut Pairs::new()) || sorted(before) == sorted(after)
+    before.same(after, &mut Pairs::new()) || Delta::between_unordered(before.encode(), after.encode()).is_none()
 }
 
 /// Keeps in `after` the earlier value if `same` judges the two equal.

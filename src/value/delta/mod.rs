@@ -1,5 +1,6 @@
 //! The difference between two values, element by element: it prints, applies and inverts.
 
+mod bag;
 mod list;
 mod map;
 
@@ -29,7 +30,7 @@ pub enum Delta {
         /// Entries whose value differs.
         changed: Vec<(Value, Delta)>,
     },
-    /// Members of a set.
+    /// Members of a set, or of a list whose order does not count: an item of such a list as often as it is gone or new.
     Set {
         /// Members that are gone.
         removed: Vec<Value>,
@@ -109,6 +110,15 @@ impl Delta {
         })
     }
 
+    /// What differs between two lists whose order does not count: what is in both is not told, wherever it stands.
+    /// `None` if they hold the same items, each as often.
+    pub(crate) fn between_unordered(before: Value, after: Value) -> Option<Delta> {
+        match (bag::items(&before), bag::items(&after)) {
+            (Some(before), Some(after)) => bag::between(&before, &after),
+            _ => Delta::between(before, after, None),
+        }
+    }
+
     /// The way back.
     #[must_use]
     pub fn inverse(self) -> Delta {
@@ -169,6 +179,9 @@ impl Delta {
                     };
                     items.insert(at, new.clone());
                 }
+            }
+            (Delta::Set { removed, inserted }, list @ (Value::List(_) | Value::Bytes(_))) => {
+                bag::apply(list, removed, inserted)?;
             }
             (Delta::List { removed, inserted, changed }, Value::List(items)) => {
                 list::apply(items, removed, inserted, changed)?;
