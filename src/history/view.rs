@@ -155,6 +155,16 @@ impl Version {
         })
     }
 
+    /// What happened to it, where its own changes do not say: it came, or went, with an owner that the commit tells of.
+    fn in_a_word(&self) -> &'static str {
+        let before = Position(self.position.0 - 1);
+        match self.kind {
+            VersionKind::Removed => "removed",
+            _ if self.history.store.lineages.alive(self.ix, before).is_err() => "added",
+            _ => "changed",
+        }
+    }
+
     /// The entities that carried it along.
     fn carried_by(&self) -> Vec<Subject> {
         let store = &self.history.store;
@@ -199,8 +209,7 @@ impl fmt::Display for Version {
                     }
                 }
                 if details.is_empty() {
-                    // It came, or went, with an owner that the commit tells of.
-                    details.push(if self.kind == VersionKind::Removed { "removed" } else { "added" }.to_owned());
+                    details.push(self.in_a_word().to_owned());
                 }
                 write!(f, " {}", details.join(", "))
             }
