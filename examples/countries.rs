@@ -472,7 +472,7 @@ fn fields_of(field: &str, delta: &Delta) -> Vec<String> {
         other => other.to_string(),
     };
     match delta {
-        Delta::Map { removed, inserted, changed } if field == "fields" => removed
+        Delta::Map { removed, inserted, changed, .. } if field == "fields" => removed
             .iter()
             .chain(inserted)
             .map(|(_, name, _)| key(name))

@@ -195,7 +195,8 @@ impl Changes {
     ///
     /// `path` is the JSON Pointer of the deepest value that changed, within the entity. `added` and `removed` carry the
     /// whole entity, down to 64 levels, in `after` and `before`; `moved` and `reordered` carry
-    /// `{"owner", "field", "key"}` in both, null for a root.
+    /// `{"owner", "field", "key"}` in both, null for a root. An entry that is elsewhere in the order of its map is
+    /// `reordered` too, told of the owner: `path` is that of the entry, `before` and `after` are its positions.
     #[must_use]
     pub fn to_json(&self) -> Json {
         Json::Array(self.list.iter().flat_map(change_json).collect())
@@ -285,11 +286,13 @@ impl Change {
             ChangeKind::Changed { field, delta } => {
                 let mut lines = Vec::new();
                 own_leaves(delta, &mut |leaf| {
-                    lines.push(match (leaf.before, leaf.after) {
-                        (Some(before), Some(after)) => format!("{field}{} {before} -> {after}", leaf.path),
-                        (Some(before), None) => format!("{field}{} - {before}", leaf.path),
-                        (None, Some(after)) => format!("{field}{} + {after}", leaf.path),
-                        (None, None) => format!("{field}{}", leaf.path),
+                    let path = leaf.path;
+                    lines.push(match (leaf.before, leaf.after, leaf.moved) {
+                        (Some(before), Some(after), _) => format!("{field}{path} {before} -> {after}"),
+                        (Some(before), None, _) => format!("{field}{path} - {before}"),
+                        (None, Some(after), _) => format!("{field}{path} + {after}"),
+                        (None, None, Some((from, to))) => format!("{field}{path} moved {from} -> {to}"),
+                        (None, None, None) => format!("{field}{path}"),
                     });
                 });
                 return lines;
@@ -312,22 +315,10 @@ impl Change {
 /// The differences in the entity's own values: owned entities are told of by changes of their own.
 pub(crate) fn own_leaves<'a>(delta: &'a Delta, visit: &mut dyn FnMut(Leaf<'a>)) {
     delta.leaves(&mut |leaf| {
-        if !leaf.before.is_some_and(holds_entity) && !leaf.after.is_some_and(holds_entity) {
+        if !leaf.before.is_some_and(Value::holds_entity) && !leaf.after.is_some_and(Value::holds_entity) {
             visit(leaf);
         }
     });
-}
-
-fn holds_entity(value: &Value) -> bool {
-    match value {
-        Value::Entity(_) => true,
-        Value::List(items) | Value::Set(items) => items.iter().any(holds_entity),
-        Value::Map(entries) => entries.iter().any(|(_, value)| holds_entity(value)),
-        Value::Struct(fields) => fields.iter().any(|(_, value)| holds_entity(value)),
-        Value::Variant(variant) => holds_entity(&variant.1),
-        Value::Some(inner) => holds_entity(inner),
-        _ => false,
-    }
 }
 
 fn change_json(change: &Change) -> Vec<Json> {
@@ -357,6 +348,11 @@ fn change_json(change: &Change) -> Vec<Json> {
                     if let Some(value) = value {
                         line[name] = value.to_json();
                     }
+                }
+                if let Some((from, to)) = leaf.moved {
+                    line["kind"] = json!("reordered");
+                    line["before"] = json!(from);
+                    line["after"] = json!(to);
                 }
                 lines.push(line);
             });

@@ -231,7 +231,9 @@ fn has_places(delta: &Delta) -> bool {
             removed.iter().chain(inserted).all(|(_, item)| entity(item))
                 && changed.iter().all(|(_, _, delta)| other(delta))
         }
-        Delta::Map { removed, inserted, changed } => {
+        // The order of an object can be told only by the whole.
+        Delta::Map { moved, .. } if !moved.is_empty() => false,
+        Delta::Map { removed, inserted, changed, .. } => {
             removed.iter().chain(inserted).all(|(_, key, value)| is_plain_name(key) && entity(value))
                 && changed.iter().all(|(key, delta)| is_plain_name(key) && other(delta))
         }
@@ -449,7 +451,9 @@ fn write_delta(delta: &Delta, after: &Value, at: &mut Pointer, operations: &mut 
                 });
             }
         }
-        (Delta::Map { removed, inserted, changed }, Value::Map(entries)) if text_keys(removed, inserted, entries) => {
+        (Delta::Map { removed, inserted, changed, moved }, Value::Map(entries))
+            if moved.is_empty() && text_keys(removed, inserted, entries) =>
+        {
             for (_, key, _) in removed {
                 step(token(&Key::Named(key.clone())), operations, &mut |at, operations| {
                     operations.push(json!({"op": "remove", "path": at.text()}));

@@ -166,6 +166,19 @@ impl Value {
         }
     }
 
+    /// Whether an owned entity stands somewhere in it.
+    pub(crate) fn holds_entity(&self) -> bool {
+        match self {
+            Value::Entity(_) => true,
+            Value::List(items) | Value::Set(items) => items.iter().any(Value::holds_entity),
+            Value::Map(entries) => entries.iter().any(|(_, value)| value.holds_entity()),
+            Value::Struct(fields) => fields.iter().any(|(_, value)| value.holds_entity()),
+            Value::Variant(variant) => variant.1.holds_entity(),
+            Value::Some(inner) => inner.holds_entity(),
+            _ => false,
+        }
+    }
+
     fn tag(&self) -> u8 {
         match self {
             Value::Null => 0,

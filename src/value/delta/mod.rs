@@ -29,6 +29,9 @@ pub enum Delta {
         inserted: Vec<(usize, Value, Value)>,
         /// Entries whose value differs.
         changed: Vec<(Value, Delta)>,
+        /// Entries that stand elsewhere among those that stayed, by their position before and after: the fewest that
+        /// explain the order. Only of a map that has an order and owns entities; one of values alone is replaced.
+        moved: Vec<(usize, usize, Value)>,
     },
     /// Members of a set, or of a list whose order does not count: an item of such a list as often as it is gone or new.
     Set {
@@ -60,6 +63,9 @@ pub struct Leaf<'a> {
     pub before: Option<&'a Value>,
     /// What stands there, if anything.
     pub after: Option<&'a Value>,
+    /// For an entry that is elsewhere in the order of its map, the position before and after. It is then neither in
+    /// `before` nor in `after`: whether its value differs too is told apart.
+    pub moved: Option<(usize, usize)>,
 }
 
 /// A delta that does not fit the value it was applied to.
@@ -127,10 +133,11 @@ impl Delta {
             Delta::Struct(fields) => {
                 Delta::Struct(fields.into_iter().map(|(name, delta)| (name, delta.inverse())).collect())
             }
-            Delta::Map { removed, inserted, changed } => Delta::Map {
+            Delta::Map { removed, inserted, changed, moved } => Delta::Map {
                 removed: inserted,
                 inserted: removed,
                 changed: changed.into_iter().map(|(key, delta)| (key, delta.inverse())).collect(),
+                moved: moved.into_iter().map(|(from, to, key)| (to, from, key)).collect(),
             },
             Delta::Set { removed, inserted } => Delta::Set { removed: inserted, inserted: removed },
             Delta::List { removed, inserted, changed } => Delta::List {
@@ -165,8 +172,8 @@ impl Delta {
                 [(name, delta)] if *name == variant.0 => delta.apply(&mut variant.1)?,
                 _ => return Err(ApplyError::new("another variant", &variant.0)),
             },
-            (Delta::Map { removed, inserted, changed }, Value::Map(entries)) => {
-                map::apply(entries, removed, inserted, changed)?;
+            (Delta::Map { removed, inserted, changed, moved }, Value::Map(entries)) => {
+                map::Entries { removed, inserted, changed, moved }.apply(entries)?;
             }
             (Delta::Set { removed, inserted }, Value::Set(items)) => {
                 for gone in removed {
@@ -205,7 +212,7 @@ impl Delta {
                     at.step(&format!(".{name}"), name, |at| delta.walk(at, visit));
                 }
             }
-            Delta::Map { removed, inserted, changed } => {
+            Delta::Map { removed, inserted, changed, moved } => {
                 let step = |key: &Value| (format!("[{key}]"), key_token(key));
                 for (_, key, value) in removed {
                     let (path, token) = step(key);
@@ -214,6 +221,10 @@ impl Delta {
                 for (key, delta) in changed {
                     let (path, token) = step(key);
                     at.step(&path, &token, |at| delta.walk(at, visit));
+                }
+                for (from, to, key) in moved {
+                    let (path, token) = step(key);
+                    at.step(&path, &token, |at| visit(Leaf { moved: Some((*from, *to)), ..at.leaf(None, None) }));
                 }
                 for (_, key, value) in inserted {
                     let (path, token) = step(key);
@@ -265,7 +276,7 @@ impl Place {
     }
 
     fn leaf<'a>(&self, before: Option<&'a Value>, after: Option<&'a Value>) -> Leaf<'a> {
-        Leaf { path: self.path.clone(), pointer: self.pointer.clone(), before, after }
+        Leaf { path: self.path.clone(), pointer: self.pointer.clone(), before, after, moved: None }
     }
 }
 
