@@ -110,7 +110,7 @@ for_both_schools! {
     #[test]
     fn an_address_that_leads_nowhere() -> Result<()> {
         check_execute("raise", json!(["@NOBODY", 1.0]), "\"raise\", parameter \"student\": NOBODY is not in this registry: add it first, or check the id")?;
-        check_execute("raise", json!(["@HILL", 1.0]), "\"raise\", parameter \"student\": HILL is a School, not a Student: ask for it by an `Id<School>`")?;
+        check_execute("raise", json!(["@HILL", 1.0]), "\"raise\", parameter \"student\": HILL is a School, not a Student: ask for it by an `Id<School>`, or give the Student an identity of its own")?;
         check_execute(
             "raise",
             json!(["ANN", 1.0]),
@@ -207,7 +207,7 @@ for_both_schools! {
             |registry| registry.revert(id::<Student>("Ann"), Revision(7)),
             "ANN has no r7: its revisions go from r1 to r1",
         )?;
-        check(|registry| registry.get(id::<Course>("Ann")), "ANN is a Student, not a Course: ask for it by an `Id<Student>`")
+        check(|registry| registry.get(id::<Course>("Ann")), "ANN is a Student, not a Course: ask for it by an `Id<Student>`, or give the Course an identity of its own")
     }
 }
 
@@ -228,5 +228,174 @@ fn two_types_of_one_stored_name() -> Result<()> {
         "errors::Impostor and errors::common::plain::Student are both stored as \"Student\": give one of them another \
          name with `#[entity(name = \"...\")]`"
     );
+    Ok(())
+}
+
+#[derive(Entity, Clone, Debug, PartialEq)]
+struct Dot {
+    id: Id<Dot>,
+    x: i32,
+}
+
+#[derive(Entity, Clone, Debug, PartialEq)]
+struct Ring {
+    id: Id<Ring>,
+    x: i32,
+}
+
+#[derive(Entity, Clone, Debug, PartialEq)]
+enum Figure {
+    Dot(Dot),
+    Ring(Ring),
+}
+
+#[derive(Entity, Clone, Debug, PartialEq)]
+struct Dots {
+    id: Id<Dots>,
+    kids: Children<Dot>,
+}
+
+#[derive(Entity, Clone, Debug, PartialEq)]
+struct Figures {
+    id: Id<Figures>,
+    kids: Children<Figure>,
+}
+
+#[derive(Entity, Clone, Debug, PartialEq)]
+enum Album {
+    Dots(Dots),
+    Figures(Figures),
+}
+
+#[derive(Entity, Clone, Debug, PartialEq)]
+struct Sheet {
+    id: Id<Sheet>,
+    dots: Vec<Dot>,
+    rings: Vec<Ring>,
+    figures: Vec<Figure>,
+    shared_dots: Children<Dot>,
+    shared_figures: Children<Figure>,
+    both: (Option<Dot>, Option<Figure>),
+    album: Option<Album>,
+}
+
+/// `inline` and `whole` by value, `shared` and `kid` under handles, all of them dots; and one figure.
+fn sheet() -> Sheet {
+    let dot = |name| Dot { id: id(name), x: 1 };
+    let shared = |name| Children::try_from_iter([dot(name)]).expect("one id does not stand twice");
+    Sheet {
+        id: id("sheet"),
+        dots: vec![dot("inline")],
+        rings: vec![],
+        figures: vec![Figure::Dot(dot("figure"))],
+        shared_dots: shared("shared"),
+        shared_figures: Children::new(),
+        both: (Some(dot("whole")), None),
+        album: Some(Album::Dots(Dots { id: id("album"), kids: shared("kid") })),
+    }
+}
+
+/// A run that would leave `entity`, a `found`, where an `expected` stands: it is refused, and all is as it was.
+fn check_type_stays(edit: fn(&mut Sheet), entity: &str, found: &str, expected: &str) -> Result<()> {
+    let registry = Registry::in_memory();
+    let _ = registry.register("edit", edit)?;
+    let _ = registry.register("grow", |dot: &mut Dot| dot.x += 1)?;
+    let _ = registry.register("grow figure", |figure: &mut Figure| match figure {
+        Figure::Dot(Dot { x, .. }) | Figure::Ring(Ring { x, .. }) => *x += 1,
+    })?;
+    let root = registry.add(sheet())?;
+    let error = registry.execute("edit", json!([format!("@{root}")])).err().map(|error| error.to_string());
+    let entity = id::<()>(entity);
+    assert_eq!(
+        error,
+        Some(format!(
+            "\"edit\" ran, and nothing of it was kept: {entity} is a {found}, not a {expected}: ask for it by an \
+             `Id<{found}>`, or give the {expected} an identity of its own"
+        ))
+    );
+    assert_eq!((registry.get(root)?, registry.history().revision(root)?), (sheet(), Revision(1)));
+    let grow = if found == "Figure" { "grow figure" } else { "grow" };
+    registry.execute(grow, json!([format!("@{entity}")]))?;
+    registry.revert(root, Revision(1))?;
+    assert_eq!((registry.get(root)?, registry.history().revision(entity)?), (sheet(), Revision(3)));
+    Ok(())
+}
+
+#[test]
+fn an_entity_does_not_move_to_where_another_type_stands() -> Result<()> {
+    let to_figures = |sheet: &mut Sheet| sheet.figures.push(Figure::Dot(sheet.dots.remove(0)));
+    check_type_stays(to_figures, "inline", "Dot", "Figure")?;
+    let from_figures = |sheet: &mut Sheet| match sheet.figures.remove(0) {
+        Figure::Dot(dot) => sheet.dots.push(dot),
+        Figure::Ring(ring) => sheet.rings.push(ring),
+    };
+    check_type_stays(from_figures, "figure", "Figure", "Dot")?;
+    let under_handles = |sheet: &mut Sheet| {
+        let dot = sheet.shared_dots.remove(0).expect("there is one").into_inner();
+        sheet.shared_figures.push(Figure::Dot(dot)).expect("it stands there alone");
+    };
+    check_type_stays(under_handles, "shared", "Dot", "Figure")?;
+    let within_a_field = |sheet: &mut Sheet| sheet.both = (None, sheet.both.0.take().map(Figure::Dot));
+    check_type_stays(within_a_field, "whole", "Dot", "Figure")
+}
+
+#[test]
+fn another_type_does_not_take_the_identity_of_what_goes() -> Result<()> {
+    let a_ring = |sheet: &mut Sheet| {
+        let dot = sheet.dots.remove(0);
+        sheet.rings.push(Ring { id: Id::from_entity_id(dot.id.entity_id()), x: 2 });
+    };
+    check_type_stays(a_ring, "inline", "Dot", "Ring")?;
+    let an_album = |sheet: &mut Sheet| {
+        let kids = std::mem::take(&mut sheet.shared_dots);
+        sheet.dots.clear();
+        sheet.album = Some(Album::Dots(Dots { id: id("inline"), kids }));
+    };
+    check_type_stays(an_album, "inline", "Dot", "Album")
+}
+
+fn into_figures(sheet: &mut Sheet) {
+    let Some(Album::Dots(Dots { kids, .. })) = sheet.album.take() else { return };
+    let kids = Children::try_from_iter(kids.into_iter().map(|dot| Figure::Dot(dot.into_inner())));
+    sheet.album = Some(Album::Figures(Figures { id: id("album"), kids: kids.expect("none stands twice") }));
+}
+
+#[test]
+fn what_a_retyped_owner_keeps_under_the_same_name_keeps_its_type_too() -> Result<()> {
+    check_type_stays(into_figures, "kid", "Dot", "Figure")
+}
+
+#[test]
+fn an_equal_digest_does_not_hide_another_type() -> Result<()> {
+    let (here, elsewhere) = (Registry::in_memory(), Registry::in_memory());
+    let mut other = sheet();
+    into_figures(&mut other);
+    here.add(sheet())?;
+    elsewhere.add(other)?;
+    // A digest counts a figure as the dot that it is, and is kept under the handle.
+    let digest = |registry: &Registry| registry.history().digest(id::<()>("kid"), When::Head);
+    here.history().digest(id::<Sheet>("sheet"), When::Head)?;
+    elsewhere.history().digest(id::<Sheet>("sheet"), When::Head)?;
+    assert_eq!(digest(&here)?, digest(&elsewhere)?);
+    let error = here.batch().save(elsewhere.get(id::<Sheet>("sheet"))?).commit().err().map(|error| error.to_string());
+    assert!(error.is_some_and(|error| error.contains("is a Dot, not a Figure")));
+    assert_eq!(here.get(id::<Sheet>("sheet"))?, sheet());
+    Ok(())
+}
+
+#[test]
+fn a_figure_turns_into_another_in_a_place_for_figures() -> Result<()> {
+    let registry = Registry::in_memory();
+    let _ = registry.register("turn", |sheet: &mut Sheet| {
+        let ring = Figure::Ring(Ring { id: id("figure"), x: 3 });
+        sheet.figures.clear();
+        sheet.shared_figures.push(ring).expect("it stands there alone");
+    })?;
+    let root = registry.add(sheet())?;
+    let outcome = registry.execute("turn", json!([format!("@{root}")]))?;
+    assert!(outcome.changes().to_string().contains("Dot -> Ring"), "{}", outcome.changes());
+    assert_eq!(registry.get(id::<Figure>("figure"))?, Figure::Ring(Ring { id: id("figure"), x: 3 }));
+    registry.revert(root, Revision(1))?;
+    assert_eq!(registry.get(root)?, sheet());
     Ok(())
 }

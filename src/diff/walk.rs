@@ -418,11 +418,12 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Compared before descending: where both digests are known, equal ones end the walk.
+/// Compared before descending: where both digests are known, equal ones end the walk. A digest counts an enum of entities
+/// as its variant, so that of another Rust type can equal it.
 fn same_digest(before: &dyn Slot, after: &dyn Slot) -> bool {
     if before.address() == 0 || after.address() == 0 {
         return false;
     }
-    let known = |slot: &dyn Slot| slot.cell().and_then(|cell| cell.known_digest());
-    known(before).zip(known(after)).is_some_and(|(before, after)| before == after)
+    let known = |slot: &dyn Slot| slot.cell().and_then(|cell| Some((cell.known_digest()?, cell.entity().row())));
+    known(before).zip(known(after)).is_some_and(|((before, was), (after, is))| before == after && was.is(is))
 }

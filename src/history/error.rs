@@ -30,7 +30,10 @@ pub enum ReadError {
         entity: EntityId,
     },
     /// The entity is of another type.
-    #[error("{entity} is a {found}, not a {expected}: ask for it by an `Id<{found}>`")]
+    #[error(
+        "{entity} is a {found}, not a {expected}: ask for it by an `Id<{found}>`, or give the {expected} an identity of \
+         its own"
+    )]
     WrongType {
         /// The entity.
         entity: EntityId,

@@ -98,7 +98,7 @@ impl<'a> Writes<'_, '_, 'a> {
         self.arrived = self.list.len();
         for found in rest {
             match found {
-                Found::Changed { before, after, fields } => self.change(before, after, fields),
+                Found::Changed { before, after, fields } => self.change(before, after, fields)?,
                 Found::Moved { before, after, to } => self.relocate(before, after, to),
                 Found::Removed(id) => self.remove(id),
                 Found::Added { .. } | Found::Equal { .. } => {}
@@ -136,9 +136,19 @@ impl<'a> Writes<'_, '_, 'a> {
     }
 
     /// A new version of an entity whose own state differs.
-    fn change(&mut self, before: &dyn AnyEntity, after: &dyn Slot, fields: Option<FieldSet>) {
+    fn change(
+        &mut self,
+        before: &dyn AnyEntity,
+        after: &dyn Slot,
+        fields: Option<FieldSet>,
+    ) -> Result<(), CommitError> {
         let entity = after.entity();
         let ix = self.ix(after.id());
+        // Another variant of one enum is of the lineage's type; what moved into a slot of another Rust type is not.
+        if fields.is_none() {
+            self.store.types.admit(entity.row())?;
+            self.store.check_type(ix, entity.row())?;
+        }
         let (payload, built) = self.payload(after, Some(before));
         let mut references: Vec<ReferenceChange> = Vec::new();
         match fields {
@@ -162,6 +172,7 @@ impl<'a> Writes<'_, '_, 'a> {
             }
             None => drop(self.push(after.id(), write)),
         }
+        Ok(())
     }
 
     /// A new version of an entity that stands elsewhere.
