@@ -78,7 +78,9 @@ impl<T: Entity> AnyCell for Cell<T> {
             return *digest;
         }
         erased::seal_below(&self.value);
-        *self.sealed.get_or_init(|| erased::digest_entity(&self.value))
+        // Worked out before the cell is initialised, which holds others up: values are written by the user's code.
+        let digest = erased::digest_entity(&self.value);
+        *self.sealed.get_or_init(|| digest)
     }
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self

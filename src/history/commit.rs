@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::proposal::Expected;
 use super::{CommitError, Prepared, Store};
 use crate::id::EntityId;
-use crate::lineage::{Gone, Made, OwnerChange, Target, WriteTarget};
+use crate::lineage::{Gone, Made, OwnerChange, Replaced, Target, WriteTarget};
 use crate::log::{Ran, Said};
 use crate::when::{LATEST, Position, Revision, Timestamp};
 
@@ -42,27 +42,28 @@ impl Store {
     /// the commit is taken only if it is made. `tell` hears of it before any later one is made.
     pub(crate) fn commit(
         &self,
-        prepared: Option<Prepared>,
+        mut prepared: Option<Prepared>,
         info: &mut Info,
         tell: Option<&dyn Fn(Committed)>,
     ) -> Result<Committed, CommitError> {
         // A given clock is asked before the lock is taken: it may do as it likes.
         let given = info.time.or_else(|| self.clock.as_ref().map(|clock| clock.now()));
+        // Dropping a value may run the user's code, so what was prepared and what it replaces outlive the lock: they were
+        // there before it, and no part of them is dropped below, whether the commit is made or refused.
+        let mut replaced = Replaced::new();
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let time = given.unwrap_or_else(|| writer.reading.time(info.ended));
         let position = Position(self.lineages.head().0 + 1);
         let mut made = Made::new();
-        let mut spare = None;
-        if let Some(mut prepared) = prepared {
-            self.check(&prepared)?;
-            spare = prepared.spare.take();
-            made = self.lineages.append(prepared.batch, position);
+        if let Some(prepared) = &mut prepared {
+            self.check(prepared)?;
+            made = self.lineages.append(std::mem::take(&mut prepared.batch), position, &mut replaced);
             for (ix, cell) in &prepared.keep {
-                self.lineages.keep_built(*ix, position, cell);
+                self.lineages.keep_built(*ix, position, cell, &mut replaced);
             }
         }
         let versions = made.len();
-        let spare = spare.and_then(|spare| spare.dated(&made));
+        let spared = prepared.as_ref().and_then(|prepared| prepared.spare.as_ref()?.revision_in(&made));
         self.log.append(position, time, &mut info.said, &mut info.run, made, &mut writer.times);
         self.lineages.publish(position);
         let committed = Committed { position, versions };
@@ -70,7 +71,9 @@ impl Store {
             tell(committed);
         }
         drop(writer);
-        if let Some((spare, revision)) = spare {
+        // What the lineage no longer keeps may be the very state that is spared.
+        drop(replaced);
+        if let (Some(spare), Some(revision)) = (prepared.and_then(|prepared| prepared.spare), spared) {
             self.spares.put(spare, revision);
         }
         Ok(committed)

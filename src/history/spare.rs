@@ -37,10 +37,10 @@ impl Spare {
         Box::new(Self { ix, cell, behind: SmallVec::new() })
     }
 
-    /// With the revision that a commit gave its entity.
-    pub(super) fn dated(self: Box<Self>, made: &Made) -> Option<(Box<Self>, Revision)> {
+    /// The revision that a commit gave its entity.
+    pub(super) fn revision_in(&self, made: &Made) -> Option<Revision> {
         let (_, index) = made.iter().find(|(ix, _)| *ix == self.ix.0)?;
-        Some((self, Revision(u64::from(*index) + 1)))
+        Some(Revision(u64::from(*index) + 1))
     }
 
     /// With the revision that a run found its entity at.

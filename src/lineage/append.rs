@@ -55,10 +55,14 @@ pub(crate) struct Batch {
 /// tree of three levels need no room of their own.
 pub(crate) type Made = SmallVec<[(u32, u32); 3]>;
 
+/// Values that lineages no longer keep. Dropping one may run the user's code, so it is for the caller to do when no lock
+/// is held any more.
+pub(crate) type Replaced = SmallVec<[Arc<dyn AnyCell>; 4]>;
+
 impl Lineages {
     /// Appends the batch at a position. The caller holds the writer's lock, has checked what it expects, and publishes
-    /// the position when the log has its entry.
-    pub(crate) fn append(&self, batch: Batch, at: Position) -> Made {
+    /// the position when the log has its entry. No code of the user's runs in here.
+    pub(crate) fn append(&self, batch: Batch, at: Position, replaced: &mut Replaced) -> Made {
         for (ix, owner) in batch.ended {
             let mut state = self.get(ix).write();
             if state.owner(at).is_some_and(|edge| edge.owner == owner && edge.field != ENDED) {
@@ -82,7 +86,7 @@ impl Lineages {
                     (self.begin(id, row, version, owner.flatten(), write.built), 0)
                 }
                 (WriteTarget::New { .. }, None) => unreachable!("what was never there is not removed"),
-                (WriteTarget::Known(ix), payload) => (ix, self.extend(ix, at, payload, owner, write.built)),
+                (WriteTarget::Known(ix), payload) => (ix, self.extend(ix, at, payload, owner, write.built, replaced)),
             };
             targets.push(ix);
             made.push((ix.0, index));
@@ -121,6 +125,7 @@ impl Lineages {
         payload: Option<Payload>,
         owner: Option<Option<OwnerEdge>>,
         built: Option<Arc<dyn AnyCell>>,
+        replaced: &mut Replaced,
     ) -> u32 {
         let mut state = self.get(ix).write();
         let removes = payload.is_none();
@@ -132,7 +137,8 @@ impl Lineages {
         }
         state.versions.push(Version { position: at, payload });
         let index = state.versions.len() - 1;
-        state.built = built.map(|cell| (index, cell));
+        let old = std::mem::replace(&mut state.built, built.map(|cell| (index, cell)));
+        replaced.extend(old.map(|(_, cell)| cell));
         if removes {
             // In this order, and only now: whoever counts this removal must find it when it looks, or know that it looks
             // at an earlier position.
@@ -173,12 +179,13 @@ impl Lineages {
     }
 
     /// Keeps the value of the newest version, if that is of this position and has none.
-    pub(crate) fn keep_built(&self, ix: Ix, at: Position, cell: &Arc<dyn AnyCell>) {
+    pub(crate) fn keep_built(&self, ix: Ix, at: Position, cell: &Arc<dyn AnyCell>, replaced: &mut Replaced) {
         let mut state = self.get(ix).write();
         let newest = state.versions.len() - 1;
         let version = &state.versions[newest];
         if version.position == at && !matches!(version.payload, Payload::Cell(_) | Payload::Removed { .. }) {
-            state.built = Some((newest, Arc::clone(cell)));
+            let old = state.built.replace((newest, Arc::clone(cell)));
+            replaced.extend(old.map(|(_, cell)| cell));
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use smallvec::SmallVec;
 
-pub(crate) use append::{Batch, Made, OwnerChange, Target, Write, WriteTarget};
+pub(crate) use append::{Batch, Made, OwnerChange, Replaced, Target, Write, WriteTarget};
 pub(crate) use incoming::{ReferenceChange, Referrer};
 pub(crate) use read::Gone;
 

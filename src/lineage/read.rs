@@ -222,8 +222,9 @@ impl Lineages {
             Base::Value(cell, cached) => {
                 if cached && plan.newest {
                     // The cached value of an older version is of no use once this one is built: if nobody else holds
-                    // it, it is changed in place.
-                    self.get(ix).write().built = None;
+                    // it, it is changed in place. Dropped when the lock is released: somebody may have put another there.
+                    let old = self.get(ix).write().built.take();
+                    drop(old);
                 }
                 cell
             }
@@ -245,12 +246,16 @@ impl Lineages {
             debug_assert!(adopted, "an entity marked as carried is owned directly");
         }
         if plan.newest {
-            let mut state = self.get(ix).write();
-            if plan.index + 1 == state.versions.len() {
-                state.built = Some((plan.index, Arc::clone(&cell)));
-            }
+            // What it replaces drops when the lock is released.
+            let _old = self.keep(ix, plan.index, &cell);
         }
         cell
+    }
+
+    /// Keeps the value of a version, if it is the newest, and gives the one kept before.
+    fn keep(&self, ix: Ix, index: usize, cell: &Arc<dyn AnyCell>) -> Option<(usize, Arc<dyn AnyCell>)> {
+        let mut state = self.get(ix).write();
+        if index + 1 == state.versions.len() { state.built.replace((index, Arc::clone(cell))) } else { None }
     }
 }
 
