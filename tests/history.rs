@@ -455,6 +455,28 @@ fn a_chain_of_a_hundred_thousand_is_built_edited_read_compared_and_dropped() -> 
     Ok(())
 }
 
+#[test]
+fn a_removed_chain_of_twenty_thousand_returns_at_once_in_whatever_order() -> Result<()> {
+    const LENGTH: u32 = 20_000;
+    let chain = |order: &mut dyn Iterator<Item = u32>| {
+        let link = |next, depth: u32| Some(Child::new(Link { id: id(&depth.to_string()), depth, next }));
+        order.fold(None, link).expect("it has links").into_inner()
+    };
+    let registry = Registry::in_memory();
+    let top = registry.add(chain(&mut (0..LENGTH).rev()))?;
+    registry.remove(top)?;
+    // Each that returns was gone with an owner far above.
+    let outcome = registry.revert(top, Revision(1))?;
+    assert_eq!(outcome.versions().len(), LENGTH as usize);
+    registry.remove(top)?;
+    // Turned round, so that each returns before what owned it.
+    let bottom = registry.add(chain(&mut (0..LENGTH)))?;
+    let history = registry.history();
+    assert_eq!((history.revision(bottom)?, history.revision(top)?), (Revision(3), Revision(5)));
+    assert_eq!(history.get(top)?.depth, 0);
+    Ok(())
+}
+
 #[derive(Entity, Clone, Debug)]
 struct Wide {
     id: Id<Wide>,

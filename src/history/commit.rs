@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::proposal::Expected;
 use super::{CommitError, Prepared, Store};
 use crate::id::EntityId;
-use crate::lineage::{Gone, Made, OwnerChange, Replaced, Target, WriteTarget};
+use crate::lineage::{Gone, KnownGone, Made, OwnerChange, Replaced, Target, WriteTarget};
 use crate::log::{Ran, Said};
 use crate::when::{LATEST, Position, Revision, Timestamp};
 
@@ -80,11 +80,12 @@ impl Store {
     }
 
     fn check(&self, prepared: &Prepared) -> Result<(), CommitError> {
+        let mut gone = KnownGone::default();
         for expected in &prepared.expected {
             match *expected {
                 Expected::At(ix, expected) => self.check_head(ix, expected)?,
                 Expected::Absent(entity) => self.check_absent(entity)?,
-                Expected::Gone(ix, last_seen) => self.check_gone(ix, last_seen)?,
+                Expected::Gone(ix, last_seen) => self.check_gone(ix, last_seen, &mut gone)?,
             }
         }
         for write in &prepared.batch.writes {
@@ -112,13 +113,13 @@ impl Store {
         }
     }
 
-    fn check_gone(&self, ix: crate::lineage::Ix, last_seen: Revision) -> Result<(), CommitError> {
+    fn check_gone(&self, ix: crate::lineage::Ix, last_seen: Revision, gone: &mut KnownGone) -> Result<(), CommitError> {
         let entity = self.lineages.get(ix).id;
         let found = self.lineages.revision(ix, LATEST).unwrap_or(Revision(0));
-        match self.lineages.alive(ix, LATEST) {
-            Ok(()) => Err(CommitError::ConflictPresent { entity, found }),
-            Err(_) if found != last_seen => Err(CommitError::Conflict { entity, expected: last_seen, found }),
-            Err(_) => Ok(()),
+        match self.lineages.is_gone(ix, gone) {
+            false => Err(CommitError::ConflictPresent { entity, found }),
+            true if found != last_seen => Err(CommitError::Conflict { entity, expected: last_seen, found }),
+            true => Ok(()),
         }
     }
 

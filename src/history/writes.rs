@@ -11,7 +11,7 @@ use super::{CommitError, Store};
 use crate::diff::{Difference, RepeatedError, Spot, Walk};
 use crate::entity::{AnyCell, AnyEntity, FieldSet, Part, Record, Slot, TypeRow};
 use crate::id::EntityId;
-use crate::lineage::{Batch, Gone, Ix, OwnerChange, Payload, ReferenceChange, Target, Write, WriteTarget};
+use crate::lineage::{Batch, Ix, KnownGone, OwnerChange, Payload, ReferenceChange, Target, Write, WriteTarget};
 use crate::value::Value;
 use crate::when::{LATEST, Revision};
 
@@ -55,6 +55,7 @@ pub(super) struct Writes<'s, 'w, 'a> {
     arrived: usize,
     /// Entities that come again, with the last revision that was seen.
     returning: Vec<(Ix, Revision)>,
+    gone: KnownGone,
     /// What owned entities that come again when they went, and they themselves.
     left: Vec<(EntityId, Ix)>,
     /// Whether an entity held by value was settled, so that its holder's value is not what is kept.
@@ -72,6 +73,7 @@ impl<'s, 'w, 'a> Writes<'s, 'w, 'a> {
             inline_settled: false,
             arrived: 0,
             returning: Vec::new(),
+            gone: KnownGone::default(),
             left: Vec::new(),
         }
     }
@@ -267,16 +269,15 @@ impl<'a> Writes<'_, '_, 'a> {
             return Ok((WriteTarget::New { id, row }, references));
         };
         self.store.check_type(ix, row)?;
-        match self.store.lineages.alive(ix, LATEST) {
-            Ok(()) if spot.is_none() => return Err(CommitError::Present { entity: id }),
-            Ok(()) => {
-                return Err(CommitError::SecondOwner {
+        if !self.store.lineages.is_gone(ix, &mut self.gone) {
+            return Err(match spot {
+                None => CommitError::Present { entity: id },
+                Some(_) => CommitError::SecondOwner {
                     entity: id,
                     first: self.store.describe_place(ix),
                     second: Spot::describe(spot),
-                });
-            }
-            Err(Gone::Removed { .. } | Gone::NotYet) => {}
+                },
+            });
         }
         let last_seen = self.store.lineages.revision(ix, LATEST).unwrap_or(Revision(0));
         self.returning.push((ix, last_seen));

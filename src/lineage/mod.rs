@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 pub(crate) use append::{Batch, Made, OwnerChange, Replaced, Target, Write, WriteTarget};
 pub(crate) use incoming::{ReferenceChange, Referrer};
-pub(crate) use read::Gone;
+pub(crate) use read::{Gone, KnownGone};
 
 use crate::entity::{AnyCell, Record, TypeRow};
 use crate::id::EntityId;

@@ -1,15 +1,17 @@
 //! Reading a version's value: as it is kept, or built from its own state and what it owns as of then.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+use smallvec::SmallVec;
 
 use super::{ENDED, Ix, Lineages, OwnerEdge, Payload, State, Version};
 use crate::entity::{AnyCell, AnyEntity, Record, Source, TypeRow};
 use crate::id::EntityId;
 use crate::schema::Meta;
 use crate::value::DecodeError;
-use crate::when::{Position, Revision};
+use crate::when::{LATEST, Position, Revision};
 
 /// Why an entity has no state at a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,10 @@ pub(crate) enum Gone {
     /// It, or an owner of it, was removed.
     Removed { entity: EntityId, by: EntityId, revision: Revision },
 }
+
+/// Entities that were found gone in one look at many.
+#[derive(Default)]
+pub(crate) struct KnownGone(Option<HashSet<Ix, ahash::RandomState>>);
 
 /// What a value is built from.
 struct Plan {
@@ -79,6 +85,27 @@ impl Lineages {
             lineage.alive_at.store(removals, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Whether an entity that has a lineage is not there now. The owners that were climbed over are known from then on,
+    /// so that to ask of each entity of a tree costs O(tree), whatever its depth.
+    pub(crate) fn is_gone(&self, ix: Ix, known: &mut KnownGone) -> bool {
+        let mut climbed: SmallVec<[Ix; 4]> = SmallVec::new();
+        let mut step = ix;
+        while !known.0.as_ref().is_some_and(|known| known.contains(&step)) {
+            climbed.push(step);
+            let state = self.get(step).read();
+            if matches!(state.versions.last(), Some(Version { payload: Payload::Removed { .. }, .. })) {
+                break;
+            }
+            match state.owner(LATEST) {
+                Some(OwnerEdge { field: ENDED, .. }) => break,
+                Some(edge) => step = edge.owner,
+                None => return false,
+            }
+        }
+        known.0.get_or_insert_default().extend(climbed);
+        true
     }
 
     /// The value of an entity as of a position. What was not built before costs O(what changed since it was).
