@@ -48,8 +48,8 @@ pub enum Given {
     Value(Box<Value>),
     /// A value, and the entities in which it was found.
     At(Box<(Value, Box<[Given]>)>),
-    /// Several entities for one parameter.
-    Several(Box<[Given]>),
+    /// Several entities for one parameter; behind a thin pointer, so that one takes two words in all.
+    Several(Box<AllGiven>),
 }
 
 impl Given {
@@ -122,24 +122,35 @@ pub(crate) struct Log {
     made: boxcar::Vec<Made>,
 }
 
-/// Positions whose time no later position undercuts, with rising times: the answer to every "as of this time".
+/// Where times ran backwards: the answer to every "as of this time", at no cost for a line whose time is not earlier than
+/// that of the line before.
 #[derive(Default)]
 pub(crate) struct Times {
-    rising: Vec<(Timestamp, Position)>,
+    /// Runs of lines whose times do not fall, with rising first times; those that a later one undercuts are left out, for
+    /// they answer nothing.
+    runs: Vec<Rising>,
+    last: Option<Timestamp>,
+}
+
+/// Lines whose times do not fall.
+struct Rising {
+    since: Timestamp,
+    first: Position,
+    /// Its last line, once another run began.
+    last: Option<Position>,
 }
 
 impl Times {
     fn push(&mut self, time: Timestamp, position: Position) {
-        while self.rising.last().is_some_and(|(earlier, _)| *earlier >= time) {
-            self.rising.pop();
+        if self.last.is_none_or(|last| time < last) {
+            if let Some(open) = self.runs.last_mut() {
+                open.last.get_or_insert(Position(position.0 - 1));
+            }
+            let kept = self.runs.partition_point(|run| run.since < time);
+            self.runs.truncate(kept);
+            self.runs.push(Rising { since: time, first: position, last: None });
         }
-        self.rising.push((time, position));
-    }
-
-    /// The highest position whose time is not later. O(log h).
-    pub(crate) fn at(&self, time: Timestamp) -> Option<Position> {
-        let after = self.rising.partition_point(|(candidate, _)| *candidate <= time);
-        after.checked_sub(1).map(|index| self.rising[index].1)
+        self.last = Some(time);
     }
 }
 
@@ -166,6 +177,21 @@ impl Log {
         self.lines.push_with(|_| Line { time, said: said.take(), run: run.take(), versions, made });
     }
 
+    /// The highest position, up to `head`, whose time is not later. O(log h).
+    pub(crate) fn at(&self, time: Timestamp, times: &Times, head: Position) -> Option<Position> {
+        // All that came after this run begins later than asked for, and does not fall from there.
+        let run = &times.runs[times.runs.partition_point(|run| run.since <= time).checked_sub(1)?];
+        let (mut first, mut after) = (run.first.0, run.last.unwrap_or(head).0.min(head.0) + 1);
+        while first + 1 < after {
+            let middle = first.midpoint(after);
+            match self.get(Position(middle)) {
+                Some(line) if line.time <= time => first = middle,
+                _ => after = middle,
+            }
+        }
+        Some(Position(first))
+    }
+
     pub(crate) fn get(&self, position: Position) -> Option<&Line> {
         self.lines.get(usize::try_from(position.0.checked_sub(1)?).ok()?)
     }
@@ -173,5 +199,32 @@ impl Log {
     /// The versions that a commit made.
     pub(crate) fn made(&self, line: &Line) -> &[(u32, u32)] {
         if line.versions == 0 { &[] } else { &self.made[line.made as usize] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{ProptestConfig, proptest};
+
+    use super::{Log, Times};
+    use crate::lineage::Made;
+    use crate::when::{Position, Timestamp};
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+        #[test]
+        fn at_a_time_is_the_highest_position_whose_time_is_not_later(given in vec(0_i64..12, 0..60)) {
+            let (log, mut times) = (Log::new(), Times::default());
+            for (index, time) in given.iter().enumerate() {
+                let position = Position(index as u64 + 1);
+                log.append(position, Timestamp::from_micros(*time), &mut None, &mut None, Made::new(), &mut times);
+                for asked in -1..13 {
+                    let found = log.at(Timestamp::from_micros(asked), &times, position);
+                    let expected = given[..=index].iter().rposition(|time| *time <= asked);
+                    assert_eq!(found, expected.map(|index| Position(index as u64 + 1)), "{asked} in {given:?}");
+                }
+            }
+        }
     }
 }

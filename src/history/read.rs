@@ -66,8 +66,7 @@ impl Store {
             }
             When::Time(time) => {
                 let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-                let at = writer.times.at(*time).ok_or(ReadError::TooEarly { when: when.clone() })?;
-                Ok(at.min(head))
+                self.log.at(*time, &writer.times, head).ok_or(ReadError::TooEarly { when: when.clone() })
             }
             When::Tag(tag) => {
                 let tags = self.tags.read().unwrap_or_else(PoisonError::into_inner);

@@ -204,7 +204,7 @@ macro_rules! entity_lists {
                 items.iter().map(|item| <$one as ParamKind<$ref>>::read(item, loading)).collect()
             }
             fn argument(slot: &Self::Slot) -> Given {
-                Given::Several(slot.iter().map(<$one as ParamKind<$ref>>::argument).collect())
+                Given::Several(Box::new(slot.iter().map(<$one as ParamKind<$ref>>::argument).collect()))
             }
             fn used(slot: &Self::Slot, visit: &mut dyn FnMut(Used)) {
                 slot.iter().for_each(|one| <$one as ParamKind<$ref>>::used(one, visit));
