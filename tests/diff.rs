@@ -464,7 +464,7 @@ fn changes_in_values_are_told_element_by_element() {
         "SHELF: names[\"a\"] 1 -> 2\nSHELF: names[\"b\"] 2 -> 1",
     );
     // The order of a map that has one.
-    check_shelf(|shelf| shelf.in_order.reverse(), "SHELF: in_order {\"x\": 1, \"y\": 2} -> {\"y\": 2, \"x\": 1}");
+    check_shelf(|shelf| shelf.in_order.reverse(), "SHELF: in_order[\"x\"] moved 0 -> 1");
 }
 
 #[test]

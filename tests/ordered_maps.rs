@@ -1,4 +1,4 @@
-//! Maps that have an order and own entities: another order is another state, and it is told in the fewest moves.
+//! Maps that have an order: another order is another state, and it is told in the fewest moves.
 
 mod common;
 
@@ -29,6 +29,7 @@ struct Rack {
     numbered: IndexMap<u8, Part>,
     deep: Vec<IndexMap<String, Option<Part>>>,
     values: IndexMap<String, i32>,
+    layers: IndexMap<u8, Vec<IndexMap<String, i32>>>,
     sorted: BTreeMap<String, Part>,
     hashed: HashMap<String, Part>,
 }
@@ -47,7 +48,8 @@ fn rack() -> Rack {
         mixed: [(name("a"), (1, vec![part("m1")])), (name("b"), (2, vec![]))].into(),
         numbered: [(1, part("n1")), (2, part("n2")), (3, part("n3"))].into(),
         deep: vec![[(name("x"), Some(part("d1"))), (name("y"), None)].into()],
-        values: [(name("a"), 1), (name("b"), 2)].into(),
+        values: [(name("a"), 1), (name("b"), 2), (name("c"), 3)].into(),
+        layers: [(1, vec![[(name("x"), 1), (name("y"), 2)].into()]), (2, vec![])].into(),
         sorted: keys.map(|key| (name(key), part(&format!("t{key}")))).into(),
         hashed: keys.map(|key| (name(key), part(&format!("h{key}")))).into(),
     }
@@ -62,7 +64,7 @@ fn told(before: &Rack, after: &Rack) -> String {
 /// Whether the orders are the same too: `==` of an `IndexMap` does not look at it.
 fn in_words(rack: &Rack) -> String {
     let mut words = format!("{:?} {:?} {:?}", rack.parts, rack.shared, rack.mixed);
-    write!(words, "{:?} {:?} {:?}", rack.numbered, rack.deep, rack.values).expect("text takes text");
+    write!(words, "{:?} {:?} {:?} {:?}", rack.numbered, rack.deep, rack.values, rack.layers).expect("text takes text");
     words
 }
 
@@ -105,7 +107,23 @@ fn a_reorder_of_entries_is_told_in_the_fewest_moves() {
     check(|rack| rack.deep[0].reverse(), "RACK: deep[0][\"x\"] moved 0 -> 1");
     // Whether an entry owns an entity or only could.
     check(|rack| rack.mixed.reverse(), "RACK: mixed[\"a\"] moved 0 -> 1");
-    check(|rack| rack.values.reverse(), "RACK: values {\"a\": 1, \"b\": 2} -> {\"b\": 2, \"a\": 1}");
+}
+
+#[test]
+fn a_reorder_of_plain_entries_is_told_like_that_of_entities() {
+    check(|rack| rack.values.move_index(2, 0), "RACK: values[\"c\"] moved 2 -> 0");
+    check(|rack| rack.layers.reverse(), "RACK: layers[1] moved 0 -> 1");
+    check(|rack| rack.layers[0][0].reverse(), "RACK: layers[1][0][\"x\"] moved 0 -> 1");
+    check(
+        |rack| {
+            let _ = rack.values.shift_remove("a");
+            rack.values.reverse();
+            rack.values["b"] = 7;
+            rack.values.insert("new".into(), 9);
+        },
+        "RACK: values[\"a\"] - 1\nRACK: values[\"b\"] 2 -> 7\nRACK: values[\"c\"] moved 2 -> 0\n\
+         RACK: values[\"new\"] + 9",
+    );
 }
 
 #[test]
@@ -203,8 +221,11 @@ fn a_version_that_is_a_reorder_says_so_and_only_what_came_is_added() -> heirloom
 /// Which entries stand in each map, in their order, and what each looks like.
 fn racks() -> impl Strategy<Value = Rack> {
     let entries = || vec((0..5u8, 0..3i32), 0..6);
-    (entries(), entries(), entries(), entries(), entries()).prop_map(|(parts, shared, mixed, numbered, deep)| {
+    let plain = (entries(), vec((0..5u8, vec(entries(), 0..2)), 0..4));
+    let owning = (entries(), entries(), entries(), entries(), entries());
+    (owning, plain).prop_map(|((parts, shared, mixed, numbered, deep), (values, layers))| {
         let key = |key: u8| ["a", "b/c", "~d", "e", "f"][usize::from(key)].to_owned();
+        let values_of = |entries: Vec<(u8, i32)>| entries.into_iter().map(|(at, look)| (key(at), look)).collect();
         let part = |map: &str, key: u8, size: i32| Part { size, ..part(&format!("{map}{key}")) };
         Rack {
             parts: parts.into_iter().map(|(at, size)| (key(at), part("p", at, size))).collect(),
@@ -215,6 +236,8 @@ fn racks() -> impl Strategy<Value = Rack> {
                 .collect(),
             numbered: numbered.into_iter().map(|(at, size)| (at, part("n", at, size))).collect(),
             deep: vec![deep.into_iter().map(|(at, look)| (key(at), (look > 0).then(|| part("d", at, look)))).collect()],
+            values: values_of(values),
+            layers: layers.into_iter().map(|(at, maps)| (at, maps.into_iter().map(values_of).collect())).collect(),
             ..rack()
         }
     })

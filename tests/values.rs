@@ -724,6 +724,17 @@ proptest! {
     }
 
     #[test]
+    fn a_delta_of_maps_whose_keys_repeat_leads_there_and_back(
+        before in vec((0..3_i64, 0..3_i64), 0..5),
+        after in vec((0..3_i64, 0..3_i64), 0..5),
+    ) {
+        let map = |entries: Vec<(i64, i64)>| {
+            Value::Map(entries.into_iter().map(|(key, value)| (Value::Int(key), Value::Int(value))).collect())
+        };
+        check_way_there_and_back(&map(before), &map(after), None);
+    }
+
+    #[test]
     fn a_delta_of_keyed_lists_leads_there_and_back(before in rows(), after in rows(), seed in any::<u64>()) {
         check_way_there_and_back(&before, &after, Some("id"));
         check_way_there_and_back(&before, &after, None);
@@ -743,7 +754,10 @@ fn leaves(before: &Value, after: &Value, key: Option<&str>) -> String {
     delta.leaves(&mut |leaf| {
         let side = |side: Option<&Value>| side.map_or_else(|| "nothing".to_owned(), Value::to_string);
         let (before, after) = (side(leaf.before), side(leaf.after));
-        lines.push(format!("{} {} {before} -> {after}", leaf.path, leaf.pointer));
+        lines.push(match leaf.moved {
+            Some((from, to)) => format!("{} {} moved {from} -> {to}", leaf.path, leaf.pointer),
+            None => format!("{} {} {before} -> {after}", leaf.path, leaf.pointer),
+        });
     });
     lines.join("; ")
 }
@@ -788,11 +802,7 @@ fn leaves_say_where() {
     check_leaves(Value::variant("Circle", one()), Value::variant("Circle", two()), ".Circle /Circle 1 -> 2");
     check_leaves(Value::variant("Circle", one()), Value::variant("Square", one()), "  Circle(1) -> Square(1)");
     check_leaves(Value::Null, Value::Null.some(), "  null -> some(null)");
-    check_leaves(
-        from_json(json!({"a": 1, "b": 2})),
-        from_json(json!({"b": 2, "a": 1})),
-        r#"  {"a": 1, "b": 2} -> {"b": 2, "a": 1}"#,
-    );
+    check_leaves(from_json(json!({"a": 1, "b": 2})), from_json(json!({"b": 2, "a": 1})), r#"["a"] /a moved 0 -> 1"#);
 }
 
 #[test]

@@ -11,27 +11,34 @@ use crate::value::Value;
 type Entry = (Value, Value);
 
 pub(super) fn between(before: Vec<Entry>, after: Vec<Entry>, key: Option<&str>) -> Delta {
-    let mut old: IndexMap<Value, (usize, Value), ahash::RandomState> =
-        before.iter().cloned().enumerate().map(|(index, (key, value))| (key, (index, value))).collect();
+    match between_distinct(&before, &after, key) {
+        Some(delta) => delta,
+        None => Delta::Replace { before: Value::Map(before), after: Value::Map(after) },
+    }
+}
+
+/// `None` if a key stands twice: no entry could be told by it.
+fn between_distinct(before: &[Entry], after: &[Entry], key: Option<&str>) -> Option<Delta> {
+    let mut old: IndexMap<&Value, (usize, &Value), ahash::RandomState> =
+        before.iter().enumerate().map(|(index, (key, value))| (key, (index, value))).collect();
+    if old.len() != before.len() {
+        return None;
+    }
     let (mut inserted, mut changed, mut kept) = (Vec::new(), Vec::new(), Vec::new());
     for (index, (name, value)) in after.iter().enumerate() {
         match old.get_mut(name) {
+            Some((was_at, _)) if *was_at == usize::MAX => return None,
             Some((was_at, was)) => {
-                kept.push((*was_at, index));
-                if let Some(delta) = Delta::between(std::mem::take(was), value.clone(), key) {
+                kept.push((std::mem::replace(was_at, usize::MAX), index));
+                if let Some(delta) = Delta::between((*was).clone(), value.clone(), key) {
                     changed.push((name.clone(), delta));
                 }
-                *was_at = usize::MAX;
             }
             None => inserted.push((index, name.clone(), value.clone())),
         }
     }
     let mut moved = Vec::new();
     if !kept.is_sorted() {
-        // Values can be told whole, with their order. What owns entities cannot: those are told of one by one.
-        if !before.iter().chain(&after).any(|(_, value)| value.holds_entity()) {
-            return Delta::Replace { before: Value::Map(before), after: Value::Map(after) };
-        }
         // Of the ways with as few moves, one that leaves entries where they are.
         let weigh = |(from, to): &(usize, usize)| (*from, kept.len() + 1 + usize::from(from == to));
         let stays = fewest_moves(&kept.iter().map(weigh).collect::<Vec<_>>());
@@ -41,9 +48,9 @@ pub(super) fn between(before: Vec<Entry>, after: Vec<Entry>, key: Option<&str>) 
     let removed = old
         .into_iter()
         .filter(|(_, (index, _))| *index != usize::MAX)
-        .map(|(key, (index, value))| (index, key, value))
+        .map(|(key, (index, value))| (index, key.clone(), value.clone()))
         .collect();
-    Delta::Map { removed, inserted, changed, moved }
+    Some(Delta::Map { removed, inserted, changed, moved })
 }
 
 /// What a delta says of the entries of a map.

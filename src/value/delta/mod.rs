@@ -30,7 +30,7 @@ pub enum Delta {
         /// Entries whose value differs.
         changed: Vec<(Value, Delta)>,
         /// Entries that stand elsewhere among those that stayed, by their position before and after: the fewest that
-        /// explain the order. Only of a map that has an order and owns entities; one of values alone is replaced.
+        /// explain the order. Only of a map that has an order.
         moved: Vec<(usize, usize, Value)>,
     },
     /// Members of a set, or of a list whose order does not count: an item of such a list as often as it is gone or new.
