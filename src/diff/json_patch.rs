@@ -10,7 +10,7 @@ use super::walk::{Descend, Difference, RepeatedError, Spot, Walk, Whole};
 use crate::entity::{AnyCell, AnyEntity, Key, Slot};
 use crate::id::EntityId;
 use crate::schema::Role;
-use crate::value::{Delta, Value};
+use crate::value::{Delta, Value, json_name};
 
 /// How deep entities may own each other in JSON.
 const DEEPEST: usize = 64;
@@ -202,7 +202,7 @@ impl WholeFields {
         let mut whole = Self::default();
         for (before, after, field) in changed {
             let owns = after.meta_of().fields[usize::from(*field)].role == Role::Child;
-            if owns && before.delta(*field, *after).is_some_and(|delta| !has_places(&delta)) {
+            if owns && before.delta(*field, *after).is_some_and(|delta| !has_places(&delta, *before, *after, *field)) {
                 whole.fields.insert((after.entity_id(), *field));
                 let held = |entity: &dyn AnyEntity, ids: &mut HashSet<EntityId>| {
                     entity.slots(&mut |at, _, slot| ids.extend((at == *field).then_some(slot.id())));
@@ -220,7 +220,7 @@ impl WholeFields {
 }
 
 /// Whether what differs are entities alone, each in a place that JSON can name: the field itself, an item, an entry.
-fn has_places(delta: &Delta) -> bool {
+fn has_places(delta: &Delta, before: &dyn AnyEntity, after: &dyn AnyEntity, field: u16) -> bool {
     let entity = |value: &Value| matches!(value, Value::Entity(_));
     let other = |delta: &Delta| matches!(delta, Delta::Replace { before, after } if entity(before) && entity(after));
     match delta {
@@ -234,11 +234,17 @@ fn has_places(delta: &Delta) -> bool {
         // The order of an object can be told only by the whole.
         Delta::Map { moved, .. } if !moved.is_empty() => false,
         Delta::Map { removed, inserted, changed, .. } => {
-            removed.iter().chain(inserted).all(|(_, key, value)| is_plain_name(key) && entity(value))
-                && changed.iter().all(|(key, delta)| is_plain_name(key) && other(delta))
+            removed.iter().chain(inserted).all(|(_, _, value)| entity(value))
+                && changed.iter().all(|(_, delta)| other(delta))
+                && [before, after].into_iter().all(|owner| names_entries(&owner.encode_field(field)))
         }
         Delta::Struct(_) | Delta::Set { .. } => false,
     }
+}
+
+/// Whether JSON makes of a map an object that names each entry as it is: one other key makes it a list of pairs.
+fn names_entries(map: &Value) -> bool {
+    matches!(map, Value::Map(entries) if entries.iter().all(|(key, _)| is_plain_name(key)))
 }
 
 /// Whether a key is the name of an entry in JSON as it is.
@@ -343,30 +349,32 @@ impl<'a> Ways<'_, 'a> {
     }
 }
 
-/// The way of a key within a field: in a map whose keys are not text it leads through the list of pairs that JSON makes
-/// of it.
+/// The way of a key within a field. What JSON makes of a map hangs on all of its keys: an object, or a list of pairs if
+/// one of them is not text.
 fn push_key(owner: &dyn AnyEntity, field: u16, key: &Key, tokens: &mut Vec<Token>) {
-    let plain = |step: &Key| !matches!(step, Key::Named(name) if !matches!(name, Value::Text(_)));
-    if key.steps().iter().all(plain) {
+    if !key.steps().iter().any(|step| matches!(step, Key::Named(_))) {
         return tokens.extend(key.steps().iter().map(token));
     }
     let mut value = &owner.encode_field(field);
     for step in key.steps() {
-        let (place, inner) = match (step, value) {
+        value = match (step, value) {
             (Key::Named(name), Value::Map(entries)) => {
-                let place = entries.iter().position(|(key, _)| key == name);
-                (place, place.map(|place| &entries[place].1))
+                let place = entries.iter().position(|(key, _)| key == name).unwrap_or_default();
+                match json_name(entries, place) {
+                    Some(name) => tokens.push(Token::Name(name)),
+                    None => tokens.extend([Token::Index(place), Token::Index(1)]),
+                }
+                entries.get(place).map_or(&Value::Null, |(_, inner)| inner)
             }
-            (Key::Index(index) | Key::Part(index), Value::List(items)) => (Some(*index), items.get(*index)),
-            _ => (None, None),
+            (Key::Index(index) | Key::Part(index), Value::List(items)) => {
+                tokens.push(Token::Index(*index));
+                items.get(*index).unwrap_or(&Value::Null)
+            }
+            _ => {
+                tokens.push(token(step));
+                &Value::Null
+            }
         };
-        match step {
-            Key::Named(name) if !matches!(name, Value::Text(_)) => {
-                tokens.extend([Token::Index(place.unwrap_or_default()), Token::Index(1)]);
-            }
-            step => tokens.push(token(step)),
-        }
-        value = inner.unwrap_or(&Value::Null);
     }
 }
 
@@ -395,7 +403,7 @@ fn write_field(
     at.tokens.push(Token::Name(meta.name.to_owned()));
     if meta.role != Role::Child {
         write_delta(&delta, &after.encode_field(field), &mut at, operations);
-    } else if !has_places(&delta) {
+    } else if !has_places(&delta, before, after, field) {
         let whole = deep_json(after)?;
         let object = match after.row().meta.variants.is_empty() {
             true => &whole,

@@ -114,16 +114,31 @@ fn float_json(number: f64) -> Json {
 }
 
 fn map_json(entries: &[(Value, Value)], entity: &mut dyn FnMut(EntityId) -> Json) -> Json {
-    if entries.iter().all(|(key, _)| matches!(key, Value::Text(_))) {
-        let text = |key: &Value| match key {
-            Value::Text(key) => key.to_string(),
-            other => other.to_string(),
-        };
-        object(entries.iter().map(|(key, value)| (text(key), value.to_json_with(entity))).collect())
+    if let Some(names) = names(entries) {
+        let values = entries.iter().map(|(_, value)| value.to_json_with(entity));
+        object(names.into_iter().map(str::to_owned).zip(values).collect())
     } else {
         let pair = |(key, value): &(Value, Value)| json!([key.to_json(), value.to_json_with(entity)]);
         Json::Array(entries.iter().map(pair).collect())
     }
+}
+
+/// The keys of a map, if all of them are text.
+fn names(entries: &[(Value, Value)]) -> Option<Vec<&str>> {
+    entries
+        .iter()
+        .map(|(key, _)| match key {
+            Value::Text(text) => Some(&**text),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The name under which JSON has the entry of a map at `place`; `None` where it makes a list of pairs of the map.
+pub(crate) fn json_name(entries: &[(Value, Value)], place: usize) -> Option<String> {
+    let names = names(entries)?;
+    let name = names.get(place)?;
+    Some(if names.len() == 1 && is_kept(name) { format!("${name}") } else { (*name).to_owned() })
 }
 
 fn read(json: &Json, depth: usize) -> Result<Value, JsonError> {

@@ -15,6 +15,7 @@ pub(crate) use bridge::{from_value, to_value};
 pub use decode::DecodeError;
 pub use delta::{ApplyError, Delta, Leaf};
 pub use json::JsonError;
+pub(crate) use json::json_name;
 
 use crate::digest::Digester;
 use crate::id::EntityId;
