@@ -615,6 +615,8 @@ fn removing_the_first_of_a_list_of_pairs_is_one_removal() {
     let mut after = before.clone();
     after.lines.remove(0);
     let changes = heirloom::diff(&before, &after).expect("no entity stands twice");
-    let removed: Vec<String> = changes.iter().map(|change| change.entity.to_string()).collect();
-    assert_eq!(removed, ["Line a"], "{changes}");
+    let order = format!("Order {}", &before.id.to_string()[28..]);
+    // Of the pair: the number, and the line beside it.
+    let expected = format!("{order}: lines[0][1] - 1\nLine a: removed from {order} lines[0][0]");
+    assert_eq!(changes.to_string(), expected);
 }

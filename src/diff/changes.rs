@@ -11,7 +11,7 @@ use super::walk::{Difference, Spot};
 use super::{JsonPatchError, deep_json, json_patch};
 use crate::entity::{AnyCell, AnyEntity, Key, Slot};
 use crate::id::EntityId;
-use crate::value::{Delta, Leaf, Name, Value};
+use crate::value::{Delta, Name, Value};
 
 /// An entity that a change is about: what it is and what to call it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -285,7 +285,7 @@ impl Change {
             ChangeKind::Removed { place: None, .. } => "removed".to_owned(),
             ChangeKind::Changed { field, delta } => {
                 let mut lines = Vec::new();
-                own_leaves(delta, &mut |leaf| {
+                delta.own_leaves(&mut |leaf| {
                     let path = leaf.path;
                     lines.push(match (leaf.before, leaf.after, leaf.moved) {
                         (Some(before), Some(after), _) => format!("{field}{path} {before} -> {after}"),
@@ -312,15 +312,6 @@ impl Change {
     }
 }
 
-/// The differences in the entity's own values: owned entities are told of by changes of their own.
-pub(crate) fn own_leaves<'a>(delta: &'a Delta, visit: &mut dyn FnMut(Leaf<'a>)) {
-    delta.leaves(&mut |leaf| {
-        if !leaf.before.is_some_and(Value::holds_entity) && !leaf.after.is_some_and(Value::holds_entity) {
-            visit(leaf);
-        }
-    });
-}
-
 fn change_json(change: &Change) -> Vec<Json> {
     let mut entity = json!({"type": change.entity.type_name, "id": change.entity.id});
     if let Some(label) = &change.entity.label {
@@ -338,7 +329,7 @@ fn change_json(change: &Change) -> Vec<Json> {
         }
         ChangeKind::Changed { field, delta } => {
             let mut lines = Vec::new();
-            own_leaves(delta, &mut |leaf| {
+            delta.own_leaves(&mut |leaf| {
                 let mut line = json!({
                     "kind": "changed",
                     "entity": entity,
@@ -475,6 +466,6 @@ pub(crate) fn changes_of(difference: Difference<'_>, visit: &mut dyn FnMut(Chang
 
 fn has_no_own_leaves(delta: &Delta) -> bool {
     let mut any = false;
-    own_leaves(delta, &mut |_| any = true);
+    delta.own_leaves(&mut |_| any = true);
     !any
 }

@@ -1,8 +1,11 @@
 //! The difference between two values, element by element: it prints, applies and inverts.
 
 mod bag;
+mod leaves;
 mod list;
 mod map;
+
+pub use leaves::Leaf;
 
 use super::{Name, Value};
 
@@ -49,23 +52,6 @@ pub enum Delta {
         /// Items that stayed and differ, by their position before and after.
         changed: Vec<(usize, usize, Delta)>,
     },
-}
-
-/// One difference at the end of a path: what stood there and what stands there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leaf<'a> {
-    /// Where within the value, to be read after the name of what holds it: `["a"]`, `[2].name`, `.limits["a"]`; empty
-    /// for the whole. Positions and keys of what was removed are those before.
-    pub path: String,
-    /// The same place as a JSON Pointer (RFC 6901).
-    pub pointer: String,
-    /// What stood there, if anything.
-    pub before: Option<&'a Value>,
-    /// What stands there, if anything.
-    pub after: Option<&'a Value>,
-    /// For an entry that is elsewhere in the order of its map, the position before and after. It is then neither in
-    /// `before` nor in `after`: whether its value differs too is told apart.
-    pub moved: Option<(usize, usize)>,
 }
 
 /// A delta that does not fit the value it was applied to.
@@ -196,87 +182,6 @@ impl Delta {
             (_, value) => return Err(ApplyError::new("a value of another kind", value.kind())),
         }
         Ok(())
-    }
-
-    /// Calls `visit` with every single difference: in maps, sets and lists what was removed first, what was inserted
-    /// last.
-    pub fn leaves<'a>(&'a self, visit: &mut dyn FnMut(Leaf<'a>)) {
-        self.walk(&mut Place::default(), visit);
-    }
-
-    fn walk<'a>(&'a self, at: &mut Place, visit: &mut dyn FnMut(Leaf<'a>)) {
-        match self {
-            Delta::Replace { before, after } => visit(at.leaf(Some(before), Some(after))),
-            Delta::Struct(fields) => {
-                for (name, delta) in fields {
-                    at.step(&format!(".{name}"), name, |at| delta.walk(at, visit));
-                }
-            }
-            Delta::Map { removed, inserted, changed, moved } => {
-                let step = |key: &Value| (format!("[{key}]"), key_token(key));
-                for (_, key, value) in removed {
-                    let (path, token) = step(key);
-                    at.step(&path, &token, |at| visit(at.leaf(Some(value), None)));
-                }
-                for (key, delta) in changed {
-                    let (path, token) = step(key);
-                    at.step(&path, &token, |at| delta.walk(at, visit));
-                }
-                for (from, to, key) in moved {
-                    let (path, token) = step(key);
-                    at.step(&path, &token, |at| visit(Leaf { moved: Some((*from, *to)), ..at.leaf(None, None) }));
-                }
-                for (_, key, value) in inserted {
-                    let (path, token) = step(key);
-                    at.step(&path, &token, |at| visit(at.leaf(None, Some(value))));
-                }
-            }
-            Delta::Set { removed, inserted } => {
-                removed.iter().for_each(|item| visit(at.leaf(Some(item), None)));
-                inserted.iter().for_each(|item| visit(at.leaf(None, Some(item))));
-            }
-            Delta::List { removed, inserted, changed } => {
-                for (index, item) in removed {
-                    at.step(&format!("[{index}]"), &index.to_string(), |at| visit(at.leaf(Some(item), None)));
-                }
-                for (_, index, delta) in changed {
-                    at.step(&format!("[{index}]"), &index.to_string(), |at| delta.walk(at, visit));
-                }
-                for (index, item) in inserted {
-                    at.step(&format!("[{index}]"), &index.to_string(), |at| visit(at.leaf(None, Some(item))));
-                }
-            }
-        }
-    }
-}
-
-/// The token of a map's key in a JSON Pointer.
-fn key_token(key: &Value) -> String {
-    match key {
-        Value::Text(text) => text.to_string(),
-        other => other.to_string(),
-    }
-}
-
-#[derive(Default)]
-struct Place {
-    path: String,
-    pointer: String,
-}
-
-impl Place {
-    fn step(&mut self, path: &str, token: &str, inner: impl FnOnce(&mut Self)) {
-        let (path_end, pointer_end) = (self.path.len(), self.pointer.len());
-        self.path.push_str(path);
-        self.pointer.push('/');
-        self.pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
-        inner(self);
-        self.path.truncate(path_end);
-        self.pointer.truncate(pointer_end);
-    }
-
-    fn leaf<'a>(&self, before: Option<&'a Value>, after: Option<&'a Value>) -> Leaf<'a> {
-        Leaf { path: self.path.clone(), pointer: self.pointer.clone(), before, after, moved: None }
     }
 }
 
