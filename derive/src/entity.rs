@@ -202,13 +202,14 @@ fn beside_struct(item: &Item<'_>, fields: &[Field<'_>]) -> TokenStream {
     }
 }
 
-/// What only the compiler can check of an enum: that the stored names of its entity types tell them apart.
+/// What only the compiler can check of an enum: that the stored names of its entity types tell them apart. Without their
+/// parameters: what is stored says `Grid`, whether of two or of three.
 fn check_names(item: &Item<'_>, variants: &[(&Ident, &Type)]) -> TokenStream {
     let (krate, ident) = (&item.krate, item.ident);
     let types = variants.iter().map(|(_, ty)| ty);
     let message = format!(
-        "two variants of `{ident}` hold entities of one stored name: \
-         `#[entity(name = \"...\")]` gives another"
+        "two variants of `{ident}` hold entities of one stored name: `#[entity(name = \"...\")]` on one of the two types \
+         gives it another; if both are one generic type, hold one of them in an entity of its own with another name"
     );
     quote_spanned! {ident.span()=>
         ::core::assert!(
