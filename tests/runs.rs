@@ -280,9 +280,11 @@ fn a_panic_in_the_clone_or_comparison_of_a_users_type_is_an_error_and_in_the_log
     held.glass.0 = 5;
     FRAGILE.store(true, Ordering::SeqCst);
     let called = registry.call(touch, (id,)).map(drop);
+    let executed = registry.execute("touch", json!([format!("@{id}")])).map(drop);
     let saved = registry.save(&mut held).map(drop);
     FRAGILE.store(false, Ordering::SeqCst);
     assert_eq!(called.expect_err("it panicked").to_string(), "\"touch\" panicked: broken while copied");
+    assert_eq!(executed.expect_err("it panicked").to_string(), "\"touch\" panicked: broken while copied");
     assert!(matches!(saved, Err(CommitError::Panicked(_))), "{saved:?}");
     let entry = registry.history().entries().next_back().expect("the run is in the log");
     assert_eq!(entry.run().expect("it ran").end(), &RunEnd::Panicked("broken while copied".into()));

@@ -221,8 +221,7 @@ impl<M: 'static, F: Callable<M>> AnyCallable for Typed<F, M> {
         arguments: &[&Json],
     ) -> Result<Outcome<Json>, CallError> {
         let mut loading = Loading::new(caller);
-        let mut slots = F::Signature::read(arguments, &mut loading)
-            .map_err(|(index, error)| registered.argument_error(index, error))?;
+        let mut slots = caller.loaded(registered, || F::Signature::read(arguments, &mut loading))?;
         let outcome = caller.run(&self.function, registered, &mut slots)?;
         Ok(outcome.map(|value| <F::Output as Output>::Kind::json(&value)))
     }

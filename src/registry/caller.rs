@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use smallvec::SmallVec;
 
 use super::callable::{Arguments, Callable, Signature};
-use super::error::CallError;
+use super::error::{ArgumentError, CallError};
 use super::held::{Strays, said_by};
 use super::kinds::{Output, OutputKind};
 use super::load::{Loading, Used};
@@ -122,19 +122,11 @@ impl<'r> Caller<'r> {
         };
         let mut loading = Loading::new(self);
         let mut slots = None;
-        let loaded = catch_unwind(AssertUnwindSafe(|| match arguments.load(&mut loading) {
-            Ok(loaded) => {
-                slots = Some(loaded);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }));
-        let slots = match (loaded, &mut slots) {
-            (Ok(Err((index, error))), _) => return Err(registered.argument_error(index, error)),
-            (Err(payload), _) => return Err(self.unwound(registered, self.began(registered), payload)),
-            (Ok(Ok(())), slots) => slots.as_mut().expect("they were loaded"),
-        };
-        let outcome = self.run(&function, registered, slots)?;
+        self.loaded(registered, || {
+            slots = Some(arguments.load(&mut loading)?);
+            Ok(())
+        })?;
+        let outcome = self.run(&function, registered, slots.as_mut().expect("they were loaded"))?;
         arguments.refresh(&loading);
         Ok(outcome)
     }
@@ -246,6 +238,19 @@ impl<'r> Caller<'r> {
         if self.observed && listeners.heard() {
             listeners.enqueue(observation());
             listeners.deliver();
+        }
+    }
+
+    /// Loads arguments: a panic in a user's code, such as a `Clone`, is the run's.
+    pub(super) fn loaded<S>(
+        &self,
+        registered: &Registered,
+        load: impl FnOnce() -> Result<S, (usize, ArgumentError)>,
+    ) -> Result<S, CallError> {
+        match catch_unwind(AssertUnwindSafe(load)) {
+            Ok(Ok(loaded)) => Ok(loaded),
+            Ok(Err((index, error))) => Err(registered.argument_error(index, error)),
+            Err(payload) => Err(self.unwound(registered, self.began(registered), payload)),
         }
     }
 
