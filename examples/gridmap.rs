@@ -341,7 +341,7 @@ fn run_checked(map: &GridMap, model: &Model, steps: &[Step]) -> Result<Cost, Box
         let wrong = |what: &str| format!("{} nodes, operation {}: {what}", model.nodes.len(), number + 1);
 
         let touched = touched_by(*step, &before);
-        let made: Vec<EntityId> = outcome.versions().iter().map(|version| version.entity).collect();
+        let made: Vec<EntityId> = outcome.versions()?.iter().map(|version| version.entity).collect();
         checks.that(made.len() == touched.len(), || wrong(&format!("it made {} versions", made.len())))?;
         checks.that(made.iter().all(|id| touched.contains(id)), || wrong("another entity has a new version"))?;
         versions += made.len();

@@ -1,11 +1,13 @@
 //! One error for programs that handle them all alike.
 
-use crate::children::{LoadError, RepeatedId};
+use crate::children::RepeatedId;
 use crate::diff::{JsonPatchError, RepeatedError};
-use crate::history::{CommitError, ReadError, TypeError};
+use crate::entity::LoadError;
+use crate::history::{CommitError, EraseError, LockError, ReadError, TypeError};
 use crate::id::IdError;
 use crate::patch::PatchError;
-use crate::registry::{ArgumentError, CallError, RegisterError};
+use crate::registry::{ArgumentError, CallError, CompactError, RegisterError};
+use crate::store::{ExportError, ImportError, StoreError, VerifyError};
 use crate::value::{DecodeError, JsonError};
 use crate::when::TimeError;
 
@@ -28,6 +30,27 @@ pub enum Error {
     /// Something could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A store could not be opened, read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nothing was forgotten.
+    #[error(transparent)]
+    Compact(#[from] CompactError),
+    /// Nothing was erased.
+    #[error(transparent)]
+    Erase(#[from] EraseError),
+    /// A store is not what was written.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// A store could not be written as lines.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// Lines could not be read into a store.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The layouts of a lock do not lead to today's types.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// Two types of one stored name.
     #[error(transparent)]
     Type(#[from] TypeError),

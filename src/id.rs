@@ -210,6 +210,51 @@ impl<'de, T: ?Sized> Deserialize<'de> for Id<T> {
     }
 }
 
+/// The identity of one run, drawn when the run asks for it: a UUID that no entity and no other run has.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(EntityId);
+
+impl RunId {
+    /// Its 16 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// The random bytes of this run, the same on every machine.
+    pub(crate) fn random(self) -> blake3::OutputReader {
+        let mut hasher = blake3::Hasher::new_derive_key("heirloom 2026 random bytes of a run");
+        hasher.update(self.as_bytes());
+        hasher.finalize_xof()
+    }
+}
+
+impl From<EntityId> for RunId {
+    fn from(id: EntityId) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for RunId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.parse().map(Self)
+    }
+}
+
 /// Where new identities come from. A registry built with one hands it to every run, so that a run can be repeated and
 /// give the same identities.
 pub trait Ids: Send + Sync + 'static {

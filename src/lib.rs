@@ -39,29 +39,30 @@ mod order;
 mod patch;
 mod registry;
 mod schema;
+pub mod store;
 mod tree;
 mod value;
 mod when;
 
-pub use children::{Child, Children, LoadError, References, RepeatedId, Shared};
+pub use children::{Child, Children, References, RepeatedId, Shared};
 pub use diff::{Change, ChangeKind, Changes, JsonPatchError, Place, RepeatedError, Subject, diff, diff_each, to_json};
 pub use digest::{Digest, Digester};
-pub use entity::{Entity, Field, FieldToken, Key, Plain};
+pub use entity::{Entity, Field, FieldToken, Identity, Key, LoadError, Plain};
 pub use error::{Error, Result};
 pub use heirloom_derive::{Entity, Value};
 pub use history::{
-    Argument, CommitError, Edge, Entry, FieldVersion, History, OtherRegistryError, ReadError, Run, TreeAt, TypeError,
-    Version, VersionKind, Versions,
+    Argument, CommitError, Edge, Entry, EraseError, Erasure, FieldVersion, History, LockError, OtherRegistryError,
+    ReadError, Run, TreeAt, TypeError, Version, VersionKind, Versions,
 };
-pub use id::{EntityId, Id, IdError, Ids};
+pub use id::{EntityId, Id, IdError, Ids, RunId};
 pub use log::{Properties, RunEnd};
 pub use patch::{Patch, PatchError};
 pub use registry::{
-    Access, AddressError, ArgumentError, Batch, Builder, CallError, Callable, Caller, Description, Expected, Held,
-    Observation, Outcome, Parameter, Plain as PlainArg, RegisterError, Registration, Registry, Strategy, Strays,
-    Subscription, ValueOf,
+    Access, AddressError, ArgumentError, Batch, Builder, CallError, Callable, Caller, CompactError, Compaction,
+    Conflict, Context, Description, Expected, Held, Observation, Outcome, Parameter, Pending, Plain as PlainArg,
+    RegisterError, Registration, Registry, Retention, Strategy, Strays, Subscription, ValueOf,
 };
-pub use schema::{FieldMeta, Layout, Layouter, Meta, Role};
+pub use schema::{FieldMeta, Layout, Layouter, Meta, Role, SubjectOf};
 pub use tree::Tree;
 pub use value::{ApplyError, BridgeError, DecodeError, Delta, JsonError, Leaf, Name, Value};
 pub use when::{Clock, Position, Revision, SystemClock, TimeError, Timestamp, When};
@@ -82,17 +83,59 @@ struct Readme;
 /// What the derives' expansions name. Not part of the public interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::children::Load;
     pub use crate::digest::Digester;
+    #[cfg(feature = "erasure")]
+    pub use crate::entity::subject;
     pub use crate::entity::value_type;
     pub use crate::entity::{
         AnyCell, AnyEntity, Assemble, Cell, ChildChange, Comparison, EntityField, FieldSet, Foreign, ForeignField,
-        Handling, Key, Native, NoSource, OwnId, Pairs, Part, Record, Slot, Source, TypeRow, ValueField, ValueFields,
-        ValueType, Visit, VisitMut, VisitPair, decode_entity, inline,
+        Handling, Key, Load, Native, NoSource, OwnId, Pairs, Part, Record, Slot, Source, Stamp, TypeRow, ValueField,
+        ValueFields, ValueType, Visit, VisitMut, VisitPair, decode_entity, inline,
     };
     pub use crate::history::Proposal;
     pub use crate::registry::{
         Arg, Arguments, CreatedOutput, Failure, Output, OutputKind, Param, PlainOutput, PlainParam, Signature,
     };
     pub use crate::schema::{Layouter, constant_name};
+}
+
+/// What the fuzz targets in `tests/fuzz` call. Not part of the public interface.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod __fuzz {
+    /// Reads any bytes as a value and checks what must hold.
+    pub fn stored_value(bytes: &[u8]) {
+        crate::value::fuzz::value(bytes);
+    }
+
+    /// Reads any two lines as patches and states and checks what must hold.
+    pub fn stored_patch(bytes: &[u8]) {
+        crate::value::fuzz::patch(bytes);
+    }
+
+    /// Reads any bytes as what is stored of a state and checks what must hold.
+    pub fn stored_body(bytes: &[u8]) {
+        crate::history::fuzz::body(bytes);
+    }
+
+    /// Reads any bytes as what is said of an entry and checks what must hold.
+    pub fn stored_said(bytes: &[u8]) {
+        crate::history::fuzz::said(bytes);
+    }
+
+    /// Reads any text as a layout and as a lock and checks what must hold.
+    pub fn stored_layout(bytes: &[u8]) {
+        crate::history::fuzz::layout(bytes);
+    }
+
+    /// Reads any bytes as what an entry made and what a version carries and checks what must hold.
+    #[cfg(feature = "sqlite")]
+    pub fn stored_row(bytes: &[u8]) {
+        crate::store::rows_fuzz::row(bytes);
+    }
+
+    /// Reads any bytes as the lines of a store and checks what must hold.
+    pub fn lines(bytes: &[u8]) {
+        crate::store::fuzz::lines(bytes);
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
+use crate::id::RunId;
 use crate::lineage::{Ix, Made};
 use crate::value::Value;
 use crate::when::{Position, Revision, Timestamp};
@@ -75,15 +76,41 @@ pub(crate) type AllGiven = SmallVec<[Given; 2]>;
 pub(crate) struct Ran {
     pub(crate) callable: Arc<Callable>,
     pub(crate) given: AllGiven,
-    /// How it ended, if it did not just return.
-    pub(crate) end: Option<Box<RunEnd>>,
+    /// What few runs have. One pointer, for every run leaves a line in the log.
+    pub(crate) more: Option<Box<More>>,
     /// How long it took.
     pub(crate) nanos: u64,
 }
 
+/// How a run ended if it did not just return, and what it took from its context.
+#[derive(Default)]
+pub(crate) struct More {
+    pub(crate) end: Option<RunEnd>,
+    pub(crate) drawn: Drawn,
+}
+
+/// What a run took from its context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Drawn {
+    pub(crate) id: Option<RunId>,
+    pub(crate) now: Option<Timestamp>,
+}
+
 impl Ran {
+    pub(crate) fn new(callable: Arc<Callable>, given: AllGiven) -> Self {
+        Self { callable, given, more: None, nanos: 0 }
+    }
+
+    pub(crate) fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
     pub(crate) fn end(&self) -> &RunEnd {
-        self.end.as_deref().unwrap_or(&RunEnd::Returned)
+        self.more.as_ref().and_then(|more| more.end.as_ref()).unwrap_or(&RunEnd::Returned)
+    }
+
+    pub(crate) fn drawn(&self) -> Drawn {
+        self.more.as_ref().map_or_else(Drawn::default, |more| more.drawn)
     }
 }
 
@@ -107,12 +134,6 @@ pub(crate) struct Line {
     pub(crate) versions: u32,
     /// Where the log has these; nowhere if there are none, as for a run that changed nothing.
     made: u32,
-}
-
-impl Line {
-    pub(crate) fn author(&self) -> Option<&str> {
-        self.said.as_ref()?.author.as_deref()
-    }
 }
 
 /// All lines in memory.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use crate::children::loading;
 use crate::diff::{Change, ChangeKind, Changes, RepeatedError, diff};
-use crate::entity::{AnyCell, AnyEntity, Cell, Entity, Source, TypeRow, downcast};
+use crate::entity::{AnyCell, AnyEntity, Cell, Entity, LoadError, Source, TypeRow, downcast};
 use crate::id::EntityId;
 use crate::schema::Meta;
 use crate::value::{ApplyError, DecodeError, Delta, Name, Value};
@@ -85,7 +86,7 @@ impl Patch {
     /// # Errors
     /// One entity stands in `after` at two places.
     pub fn between<T: Entity>(before: &T, after: &T) -> Result<Self, RepeatedError> {
-        diff(before, after).map(|changes| Self::from(&changes))
+        diff(before, after).map(|changes| Self::of(&changes))
     }
 
     /// Whether it changes nothing.
@@ -120,8 +121,20 @@ impl Patch {
     }
 }
 
-impl From<&Changes> for Patch {
-    fn from(changes: &Changes) -> Self {
+impl TryFrom<&Changes> for Patch {
+    type Error = LoadError;
+
+    /// The patch of what changed.
+    ///
+    /// # Errors
+    /// Something that came or went with its owner is not in memory yet and cannot be loaded.
+    fn try_from(changes: &Changes) -> Result<Self, LoadError> {
+        loading(|| Self::of(changes))
+    }
+}
+
+impl Patch {
+    fn of(changes: &Changes) -> Self {
         let moved: HashSet<EntityId> = changes
             .iter()
             .filter(|change| matches!(change.kind, ChangeKind::Moved { .. }))

@@ -43,7 +43,7 @@ for_both_schools! {
 
     fn revisions(registry: &Registry) -> Vec<u64> {
         let ids = [id::<()>("Hill"), id("Ann"), id("Bob"), id("Zoe"), id("Algebra"), id("Botany"), id("Chemistry")];
-        ids.iter().map(|id| registry.history().revision(*id).expect("it is known").0).collect()
+        ids.iter().map(|id| registry.history().revision(EntityId::from(*id)).expect("it is known").0).collect()
     }
 
     #[test]

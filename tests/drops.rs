@@ -93,8 +93,8 @@ fn registry() -> Result<Registry> {
 /// What every reader sees: all values, and all revisions.
 fn state(registry: &Registry) -> Result<(Trunk, Branch, Leaf, Leaf, [Revision; 4])> {
     let history = registry.history();
-    let revisions =
-        [ROOT, "branch", "leaf", "more"].map(|name| history.revision(id::<()>(name)).unwrap_or(Revision(0)));
+    let revisions = [ROOT, "branch", "leaf", "more"]
+        .map(|name| history.revision(id::<()>(name).entity_id()).unwrap_or(Revision(0)));
     Ok((
         registry.get(id(ROOT))?,
         registry.get(id("branch"))?,

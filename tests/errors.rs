@@ -56,7 +56,7 @@ for_both_schools! {
         let error = wrong(&registry).err().map(|error| error.to_string());
         assert_eq!(error, Some(with_ids(expected)));
         assert_eq!(state()?, before, "{expected}");
-        let new = registry.history().entries().skip(head.0 as usize).map(|entry| entry.version_count()).sum::<usize>();
+        let new = registry.history().entries().skip(head.0 as usize).map(|entry| entry.expect("it reads").version_count()).sum::<usize>();
         assert_eq!(new, 0, "{expected}");
         Ok(())
     }
@@ -115,7 +115,8 @@ for_both_schools! {
             "raise",
             json!(["ANN", 1.0]),
             "\"raise\", parameter \"student\": \"ANN\" is not an address: expected \"@<id>\", \"@<id>.field\", \
-             \"@<id>.list[3]\" or \"@<id>.map[\\\"key\\\"]\"",
+             \"@<id>.list[3]\" or \"@<id>.map[\\\"key\\\"]\", each also as of a \
+             revision, \"@<id>#3\"",
         )?;
         check_execute(
             "raise",
@@ -201,7 +202,7 @@ for_both_schools! {
         check(at(When::Tag("x".into())), "there is no tag \"x\": known are none")?;
         check(
             |registry| registry.history().at(id::<Student>("Gone"), heirloom::Position(1)),
-            "GONE was not there yet at #1: it came at #2",
+            "GONE was not there yet at #1: it is known from #2 on",
         )?;
         check(
             |registry| registry.revert(id::<Student>("Ann"), Revision(7)),
@@ -305,7 +306,7 @@ fn check_type_stays(edit: fn(&mut Sheet), entity: &str, found: &str, expected: &
     })?;
     let root = registry.add(sheet())?;
     let error = registry.execute("edit", json!([format!("@{root}")])).err().map(|error| error.to_string());
-    let entity = id::<()>(entity);
+    let entity = EntityId::from(id::<()>(entity));
     assert_eq!(
         error,
         Some(format!(
@@ -373,7 +374,7 @@ fn an_equal_digest_does_not_hide_another_type() -> Result<()> {
     here.add(sheet())?;
     elsewhere.add(other)?;
     // A digest counts a figure as the dot that it is, and is kept under the handle.
-    let digest = |registry: &Registry| registry.history().digest(id::<()>("kid"), When::Head);
+    let digest = |registry: &Registry| registry.history().digest(EntityId::from(id::<()>("kid")), When::Head);
     here.history().digest(id::<Sheet>("sheet"), When::Head)?;
     elsewhere.history().digest(id::<Sheet>("sheet"), When::Head)?;
     assert_eq!(digest(&here)?, digest(&elsewhere)?);

@@ -125,10 +125,46 @@ for_both_schools! {
         check(format!("{hill}.students[1].name"), "Bob")?;
         check(format!("{hill}.students[0].courses[1].title"), "Botany")?;
         check(format!("{hill}.alumni[0].name"), "Zoe")?;
+        check(format!("{ann}#1.name"), "Ann")?;
         registry.execute("raise", json!([ann, {"$at": format!("{bob}.gpa")}]))?;
         assert_eq!(registry.get(id::<Student>("Ann"))?.gpa, 5.5);
         let grades = json!([{"course": {"$at": format!("{ann}.name")}, "points": {"$at": format!("{bob}.gpa")}}]);
         assert_eq!(registry.execute("grade", json!([bob, grades, {"Ann": 2.0}, 1]))?.into_value(), json!(5.0));
+        Ok(())
+    }
+
+    fn compare(before: &Student, now: &mut Student) -> f64 {
+        now.name = format!("{} again", before.name);
+        now.gpa - before.gpa
+    }
+
+    #[test]
+    fn an_address_may_name_a_revision() -> Result<()> {
+        let registry = registry()?;
+        let _ = registry.register("compare", compare)?;
+        let (hill, ann, _) = addresses();
+        registry.execute("raise", json!([ann, 0.5]))?;
+        registry.execute("rename all", json!([[ann], ["Anna"]]))?;
+        assert_eq!(*registry.execute("name of", json!([format!("{ann}#2")]))?.value(), json!("Ann"));
+        assert_eq!(*registry.execute("name of", json!([format!("{ann}#r3")]))?.value(), json!("Anna"));
+        let was = |address: String| Ok::<_, heirloom::Error>(registry.execute("say", json!([{"$at": address}]))?.into_value());
+        assert_eq!(was(format!("{hill}#2.students[0].name"))?, json!("Ann"));
+        assert_eq!(was(format!("{hill}#3.students[0].name"))?, json!("Anna"));
+        // As it was beside as it is: one entity, and no conflict with what comes.
+        let compared = registry.execute("compare", json!([format!("{ann}#1"), ann]))?;
+        assert_eq!(*compared.value(), json!(0.5));
+        assert_eq!(registry.get(id::<Student>("Ann"))?.name, "Ann again");
+        let arguments = compared.entry()?.run().expect("a callable made it").arguments();
+        assert_eq!(arguments[0].to_string(), format!("{ann}#r1"));
+        // What is edited must be the newest, so that nobody edits what is not there any more.
+        registry.execute("raise", json!([format!("{ann}#4"), 0.5]))?;
+        let stale = registry.execute("raise", json!([format!("{ann}#4"), 0.5])).expect_err("it is at r5");
+        assert!(stale.to_string().contains("is at r5, not r4"), "{stale}");
+        for wrong in ["#", "#x", "#-1", "#1.5", "#+1", "#99999999999999999999", "#r"] {
+            assert!(registry.execute("name of", json!([format!("{ann}{wrong}")])).is_err(), "{wrong}");
+        }
+        let unknown = registry.execute("name of", json!([format!("{ann}#9")])).expect_err("there are five");
+        assert!(unknown.to_string().contains("r9"), "{unknown}");
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ for_both_schools! {
         clock.set(200);
         let ann = id::<Student>("Ann");
         let outcome = registry.by("dean").message("for the prize").property("ticket", "17").call(raise, (ann, 0.25))?;
-        let entry = outcome.entry();
+        let entry = outcome.entry()?;
         assert_eq!(entry.to_string(), "#2 1970-01-01T00:03:20Z dean raise \"for the prize\": 2 versions");
         assert_eq!((entry.author(), entry.message()), (Some("dean"), Some("for the prize")));
         assert_eq!((entry.property("ticket"), entry.property("none")), (Some("17"), None));
@@ -47,7 +47,7 @@ for_both_schools! {
         assert_eq!(arguments, [format!("@{ann}#r1"), "0.25".to_owned()]);
         // A time of its own.
         let outcome = registry.by("dean").at(at(150)).call(raise, (ann, 0.25))?;
-        assert_eq!(outcome.entry().time(), at(150));
+        assert_eq!(outcome.entry().expect("it reads").time(), at(150));
         Ok(())
     }
 
@@ -70,7 +70,7 @@ for_both_schools! {
              r1 ann added"
         );
         let versions = registry.history().of(id::<Course>("Algebra"))?;
-        let kinds: Vec<_> = versions.iter().map(|version| (version.revision, version.kind, version.predecessor)).collect();
+        let kinds: Vec<_> = versions.iter().map(|version| version.map(|version| (version.revision, version.kind, version.predecessor))).collect::<std::result::Result<_, _>>()?;
         assert_eq!(
             kinds,
             [(Revision(2), VersionKind::Own, Some(Revision(1))), (Revision(1), VersionKind::Own, None)]
@@ -246,7 +246,7 @@ for_both_schools! {
         registry.execute("rename", serde_json::json!([format!("@{}", id::<Student>("Ann"))]))?;
         let outcome = registry.execute("drop first", serde_json::json!([format!("@{}", id::<School>("Hill"))]))?;
         assert_eq!(outcome.changes().to_string(), "Student Anna: removed from School Hill students[0]");
-        assert_eq!(outcome.changes().to_json()[0]["before"]["name"], "Anna");
+        assert_eq!(outcome.changes().to_json()?[0]["before"]["name"], "Anna");
         Ok(())
     }
 
@@ -440,7 +440,7 @@ fn a_chain_of_a_hundred_thousand_is_built_edited_read_compared_and_dropped() -> 
     let _ = registry.register("deepen", deepen)?;
     let (root, deepest) = (registry.add(chain)?, id::<Link>("100000"));
     let outcome = registry.call(deepen, (deepest, 5))?;
-    assert_eq!(outcome.versions().len(), 100_001);
+    assert_eq!(outcome.versions()?.len(), 100_001);
     assert_eq!(outcome.changes().len(), 1);
     let history = registry.history();
     let mut at = &history.get(root)?;
@@ -450,7 +450,7 @@ fn a_chain_of_a_hundred_thousand_is_built_edited_read_compared_and_dropped() -> 
     assert_eq!(at.depth, 100_005);
     assert_eq!(history.diff(root, Revision(1), Revision(2))?.to_string().matches("depth 100000 -> 100005").count(), 1);
     assert_ne!(history.digest(root, Revision(1))?, history.digest(root, Revision(2))?);
-    assert_eq!(registry.revert(deepest, Revision(1))?.versions().len(), 100_001);
+    assert_eq!(registry.revert(deepest, Revision(1))?.versions()?.len(), 100_001);
     registry.remove(root)?;
     Ok(())
 }
@@ -467,7 +467,7 @@ fn a_removed_chain_of_twenty_thousand_returns_at_once_in_whatever_order() -> Res
     registry.remove(top)?;
     // Each that returns was gone with an owner far above.
     let outcome = registry.revert(top, Revision(1))?;
-    assert_eq!(outcome.versions().len(), LENGTH as usize);
+    assert_eq!(outcome.versions()?.len(), LENGTH as usize);
     registry.remove(top)?;
     // Turned round, so that each returns before what owned it.
     let bottom = registry.add(chain(&mut (0..LENGTH)))?;
@@ -490,7 +490,7 @@ fn one_edit_below_an_owner_of_a_hundred_thousand_makes_two_versions() -> Result<
     let _ = registry.register("deepen", deepen)?;
     let root = registry.add(Wide { id: id("wide"), links: Children::try_from_iter(links)? })?;
     for round in 0..100_u32 {
-        assert_eq!(registry.call(deepen, (id::<Link>(&(round * 997).to_string()), 1))?.versions().len(), 2);
+        assert_eq!(registry.call(deepen, (id::<Link>(&(round * 997).to_string()), 1))?.versions()?.len(), 2);
     }
     let history = registry.history();
     assert_eq!(history.diff(root, Revision(1), Revision(101))?.len(), 100);
@@ -547,7 +547,7 @@ fn skipped_fields_are_default_on_every_read() -> Result<()> {
     check(1, 0)?;
     assert!(registry.call(work, (plant, false))?.is_unchanged());
     check(1, 0)?;
-    assert_eq!(registry.call(work, (plant, true))?.versions().len(), 6);
+    assert_eq!(registry.call(work, (plant, true))?.versions()?.len(), 6);
     check(2, 1)?;
     assert_eq!(registry.get(id::<Sensor>("c"))?.cache, 0);
     Ok(())

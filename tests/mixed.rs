@@ -284,7 +284,7 @@ fn the_json_twin_and_the_version_tell_the_values_beside_an_entity() -> heirloom:
     let registry = Registry::in_memory();
     let _ = registry.register("fill", fill)?;
     let stock = registry.add(stock())?;
-    let json = registry.call(fill, (stock,))?.changes().to_json();
+    let json = registry.call(fill, (stock,))?.changes().to_json()?;
     let entity = json!({"type": "Stock", "id": stock});
     assert_eq!(json[0], json!({"kind": "changed", "entity": entity, "path": "/ordered/c/0", "after": 7}));
     assert_eq!((&json[1]["kind"], json.as_array().map(Vec::len)), (&json!("added"), Some(2)));
@@ -344,7 +344,7 @@ proptest! {
     fn no_value_beside_an_entity_comes_or_goes_untold(before in stocks(), after in stocks()) {
         check_patches(&before, &after);
         let mut counts = numbers(&before);
-        let changes = diff(&before, &after).expect("each stands once").to_json();
+        let changes = diff(&before, &after).expect("each stands once").to_json().expect("all is in memory");
         for change in changes.as_array().expect("it is a list").iter().filter(|change| change["kind"] == "changed") {
             count_numbers(&change["before"], -1, &mut counts);
             count_numbers(&change["after"], 1, &mut counts);

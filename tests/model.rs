@@ -5,6 +5,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{Folder as _, Spec, folder_id, for_all_folders};
+use heirloom::store::{Durability, MemoryStore, verify};
 use heirloom::{CallError, CommitError, EntityId, Id, Position, Registry, Revision, Tree, VersionKind};
 use proptest::prelude::*;
 
@@ -14,27 +15,119 @@ type World = BTreeMap<u8, Spec>;
 /// One step of a program; the numbers are turned into what there is at the time.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    AddRoot { number: u8 },
-    AddTo { owner: u8, number: u8 },
-    Rename { which: u8, name: u8 },
-    RenameThroughOwner { which: u8, name: u8 },
-    RenameInTree { which: u8, name: u8 },
-    Mark { which: u8, marks: u8 },
-    MoveBetween { which: u8, to: u8 },
-    MoveInTree { which: u8, to: u8 },
-    ToExtra { which: u8 },
-    ToKey { which: u8, key: u8 },
-    Remove { which: u8 },
-    Dissolve { which: u8 },
-    Detach { which: u8 },
-    Adopt { root: u8, to: u8 },
-    Revert { which: u8, back: u8 },
-    Rotate { which: u8, by: u8 },
-    Touch { which: u8 },
-    SaveHeld { which: u8, name: u8 },
-    Fail { which: u8 },
-    Panic { which: u8 },
-    Read { which: u8, back: u8 },
+    AddRoot {
+        number: u8,
+    },
+    AddTo {
+        owner: u8,
+        number: u8,
+    },
+    Rename {
+        which: u8,
+        name: u8,
+    },
+    RenameThroughOwner {
+        which: u8,
+        name: u8,
+    },
+    RenameInTree {
+        which: u8,
+        name: u8,
+    },
+    Mark {
+        which: u8,
+        marks: u8,
+    },
+    MoveBetween {
+        which: u8,
+        to: u8,
+    },
+    MoveInTree {
+        which: u8,
+        to: u8,
+    },
+    ToExtra {
+        which: u8,
+    },
+    ToKey {
+        which: u8,
+        key: u8,
+    },
+    Remove {
+        which: u8,
+    },
+    Dissolve {
+        which: u8,
+    },
+    Detach {
+        which: u8,
+    },
+    Adopt {
+        root: u8,
+        to: u8,
+    },
+    Revert {
+        which: u8,
+        back: u8,
+    },
+    Rotate {
+        which: u8,
+        by: u8,
+    },
+    Touch {
+        which: u8,
+    },
+    SaveHeld {
+        which: u8,
+        name: u8,
+    },
+    Fail {
+        which: u8,
+    },
+    Panic {
+        which: u8,
+    },
+    Read {
+        which: u8,
+        back: u8,
+    },
+    /// Goes on with a registry that was opened just now, over the same store.
+    Reopen,
+    /// Goes on with the other of two registries over the same store.
+    Switch,
+}
+
+/// What a registry keeps its history in.
+#[derive(Clone, Debug)]
+enum Keeping {
+    Memory,
+    Store(MemoryStore),
+    #[cfg(feature = "sqlite")]
+    File(std::sync::Arc<common::Directory>),
+}
+
+impl Keeping {
+    fn open(&self) -> heirloom::Result<Registry> {
+        let builder = Registry::builder().durability(Durability::Normal);
+        Ok(match self {
+            Keeping::Memory => builder.in_memory(),
+            Keeping::Store(store) => builder.over(store.clone())?,
+            #[cfg(feature = "sqlite")]
+            Keeping::File(directory) => builder.open(directory.file())?,
+        })
+    }
+
+    fn verify(&self) {
+        match self {
+            Keeping::Memory => {}
+            Keeping::Store(store) => drop(verify(store, None).expect("nothing is wrong")),
+            #[cfg(feature = "sqlite")]
+            Keeping::File(directory) => {
+                let store = heirloom::store::SqliteStore::open(directory.file()).expect("it is there");
+                verify(&store, None).expect("nothing is wrong");
+            }
+        }
+    }
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -61,6 +154,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => n().prop_map(|which| Step::Fail { which }),
         1 => n().prop_map(|which| Step::Panic { which }),
         2 => (n(), n()).prop_map(|(which, back)| Step::Read { which, back }),
+        1 => Just(Step::Reopen),
+        2 => Just(Step::Switch),
     ]
 }
 
@@ -247,8 +342,8 @@ for_all_folders! {
         }
     }
 
-    fn registry() -> heirloom::Result<Registry> {
-        let registry = Registry::in_memory();
+    fn registry(keeping: &Keeping) -> heirloom::Result<Registry> {
+        let registry = keeping.open()?;
         let _ = registry.register("rename", rename)?;
         let _ = registry.register("rename owned", rename_owned)?;
         let _ = registry.register("rename deep", rename_deep)?;
@@ -270,7 +365,10 @@ for_all_folders! {
 
     /// A registry and what it should hold.
     struct Run {
+        keeping: Keeping,
         registry: Registry,
+        /// Another registry over the same store.
+        other: Option<Registry>,
         /// The worlds after each position, from 0.
         worlds: Vec<World>,
         /// The positions and kinds of the versions of each.
@@ -497,6 +595,19 @@ for_all_folders! {
                     self.check_at(number, position);
                     return Ok(());
                 }
+                Step::Reopen | Step::Switch if matches!(self.keeping, Keeping::Memory) => return Ok(()),
+                Step::Reopen => {
+                    self.registry = self::registry(&self.keeping)?;
+                    return Ok(());
+                }
+                Step::Switch => {
+                    let other = match self.other.take() {
+                        Some(other) => other,
+                        None => self::registry(&self.keeping)?,
+                    };
+                    self.other = Some(std::mem::replace(&mut self.registry, other));
+                    return Ok(());
+                }
             }
             self.learn(world);
             Ok(())
@@ -544,7 +655,7 @@ for_all_folders! {
             let found = history.diff(Self::id(*root), Position(head.0 - 1), head).expect("it is there at both");
             assert_eq!(told, lines(found.clone()));
             let state = |at: u64| history.at::<F>(Self::id(*root), Position(at)).expect("it is there at both");
-            let patch = heirloom::Patch::from(&history.changes(head).expect("the head is there"));
+            let patch = heirloom::Patch::try_from(&history.changes(head).expect("the head is there")).expect("it loads");
             assert_eq!(patch.apply(&state(head.0 - 1)).expect("it fits"), state(head.0));
             assert_eq!(patch.inverse().apply(&state(head.0)).expect("it fits"), state(head.0 - 1));
         }
@@ -567,6 +678,7 @@ for_all_folders! {
                     .expect("it is known")
                     .iter()
                     .rev()
+                    .map(|version| version.expect("it reads"))
                     .map(|version| (version.position.0, version.kind))
                     .collect();
                 assert_eq!(&found, versions, "{number}");
@@ -596,16 +708,42 @@ for_all_folders! {
         }
     }
 
+    fn check_program(steps: &[Step], seed: u64, keeping: Keeping) {
+        let registry = registry(&keeping).expect("each name is given once");
+        let (worlds, versions) = (vec![World::new()], BTreeMap::new());
+        let mut run = Run { keeping, registry, other: None, worlds, versions };
+        for step in steps {
+            run.take(*step).unwrap_or_else(|error| panic!("{step:?}: {error}"));
+        }
+        run.check_all(seed);
+        if !matches!(run.keeping, Keeping::Memory) {
+            run.other = None;
+            run.registry = self::registry(&run.keeping).expect("it opens again");
+            run.check_all(seed.rotate_left(7));
+        }
+        run.keeping.verify();
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(common::cases(64)) })]
         #[test]
         fn every_revision_is_what_the_model_says(steps in prop::collection::vec(step(), 1..40), seed in any::<u64>()) {
-            let registry = registry().expect("each name is given once");
-            let mut run = Run { registry, worlds: vec![World::new()], versions: BTreeMap::new() };
-            for step in steps {
-                run.take(step).unwrap_or_else(|error| panic!("{step:?}: {error}"));
-            }
-            run.check_all(seed);
+            check_program(&steps, seed, Keeping::Memory);
+        }
+
+        #[test]
+        fn over_a_store_too(steps in prop::collection::vec(step(), 1..40), seed in any::<u64>()) {
+            check_program(&steps, seed, Keeping::Store(MemoryStore::new()));
+        }
+    }
+
+    #[cfg(feature = "sqlite")]
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(common::cases(64) / 8) })]
+        #[test]
+        fn and_in_a_file(steps in prop::collection::vec(step(), 1..40), seed in any::<u64>()) {
+            let directory = common::Directory::new("model");
+            check_program(&steps, seed, Keeping::File(directory.into()));
         }
     }
 }

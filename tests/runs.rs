@@ -202,7 +202,7 @@ fn what_was_read_by_an_address_is_expected_to_stay_and_stands_in_the_log() -> Re
     let arguments = json!([format!("@{to}"), {"$at": format!("@{from}.litres")}]);
     let outcome = registry.execute("set", arguments.clone())?;
     let entry = outcome.entry();
-    let given = entry.run().expect("a callable made it").arguments();
+    let given = entry.expect("it reads").run().expect("a callable made it").arguments();
     let read = vec![Argument::Entity { id: from.into(), revision: Revision(1) }];
     assert_eq!(given[1], Argument::At { value: Value::Int(3), read });
     disturb.store(true, Ordering::SeqCst);
@@ -287,7 +287,7 @@ fn a_panic_in_the_clone_or_comparison_of_a_users_type_is_an_error_and_in_the_log
     assert_eq!(executed.expect_err("it panicked").to_string(), "\"touch\" panicked: broken while copied");
     assert!(matches!(saved, Err(CommitError::Panicked(_))), "{saved:?}");
     let entry = registry.history().entries().next_back().expect("the run is in the log");
-    assert_eq!(entry.run().expect("it ran").end(), &RunEnd::Panicked("broken while copied".into()));
+    assert_eq!(entry.expect("it reads").run().expect("it ran").end(), &RunEnd::Panicked("broken while copied".into()));
     assert_eq!((registry.get(id)?.glass.0, registry.history().revision(id)?), (1, Revision(1)));
     Ok(())
 }

@@ -118,7 +118,7 @@ fn a_version_tells_what_came_and_keeps_what_was_said() -> heirloom::Result<()> {
     let outcome = registry.by("ann").call(fill, (bag,))?;
     let entity = json!({"type": "Bag", "id": bag});
     let expected = json!([{"kind": "changed", "entity": entity, "path": "/numbers", "after": 9}]);
-    assert_eq!(outcome.changes().to_json(), expected);
+    assert_eq!(outcome.changes().to_json()?, expected);
     assert_eq!(registry.history().of(bag)?.to_string(), "r2 ann fill numbers + 9\nr1 added");
     let now = registry.get(bag)?;
     assert_eq!((now.numbers, now.bytes), (vec![3, 2, 1, 9], vec![1, 2]));
@@ -180,4 +180,107 @@ proptest! {
         heirloom::__private::AnyEntity::settle(&mut after, Some(&before));
         check_json(&before, &after);
     }
+}
+
+#[derive(heirloom::Entity, Clone, Debug, PartialEq)]
+struct Shelf {
+    id: Id<Shelf>,
+    name: String,
+    bags: Vec<Bag>,
+}
+
+#[test]
+fn what_is_held_by_value_keeps_its_order_with_its_owner_too() -> heirloom::Result<()> {
+    let registry = Registry::in_memory();
+    let shelf = registry.add(Shelf { id: id("shelf"), name: "a".into(), bags: vec![bag()] })?;
+    let mut turned = registry.get(shelf)?;
+    turned.name = "b".into();
+    turned.bags[0].numbers.reverse();
+    registry.batch().save(turned).commit()?;
+    assert_eq!(registry.get(shelf)?.bags[0].numbers, registry.get(id::<Bag>("bag"))?.numbers);
+    Ok(())
+}
+
+/// An owner with places of every kind for bags that settle.
+#[derive(heirloom::Entity, Clone, Debug, PartialEq)]
+struct Room {
+    id: Id<Room>,
+    name: String,
+    plain: Vec<Purse>,
+    other: Vec<Purse>,
+    one: Option<Child<Purse>>,
+    shelves: Children<Rack>,
+}
+
+#[derive(heirloom::Entity, Clone, Debug, PartialEq)]
+struct Rack {
+    id: Id<Rack>,
+    purses: Vec<Purse>,
+}
+
+#[derive(heirloom::Entity, Clone, Debug, PartialEq)]
+struct Purse {
+    id: Id<Purse>,
+    #[entity(unordered)]
+    coins: Vec<u8>,
+}
+
+fn rack(name: &str, purses: Vec<Purse>) -> Rack {
+    Rack { id: id(name), purses }
+}
+
+/// A purse that is changed only in its order is what it was, wherever it comes to: as kept, and as read again.
+#[track_caller]
+fn check_kept(put: impl FnOnce(&mut Room, Purse), change: impl FnOnce(&mut Room)) {
+    let (room, purse) = (id::<Room>("room"), id::<Purse>("purse"));
+    let mut state = Room {
+        id: room,
+        name: String::new(),
+        plain: Vec::new(),
+        other: Vec::new(),
+        one: None,
+        shelves: Children::new(),
+    };
+    put(&mut state, Purse { id: purse, coins: vec![1, 2, 3] });
+    let store = heirloom::store::MemoryStore::new();
+    let registry = Registry::builder().over(store.clone()).expect("it opens");
+    registry.add(state).expect("it is new");
+    let mut now = registry.get(room).expect("it is there");
+    change(&mut now);
+    let _ = registry.batch().save(now).commit().expect("it is saved");
+    let again = Registry::builder().over(store).expect("it opens again");
+    assert_eq!(again.get(room), registry.get(room));
+    let head = registry.history().head();
+    assert_eq!(again.history().digest(room, head), registry.history().digest(room, head));
+    for registry in [registry, again] {
+        assert_eq!(registry.get(purse).expect("it is there").coins, [1, 2, 3]);
+    }
+}
+
+fn turned(mut purse: Purse) -> Purse {
+    purse.coins.reverse();
+    purse
+}
+
+#[test]
+fn what_moves_keeps_its_order_too() {
+    let by_value = |room: &mut Room, purse: Purse| room.plain.push(purse);
+    check_kept(by_value, |room| room.other.extend(room.plain.pop().map(turned)));
+    check_kept(by_value, |room| room.one = room.plain.pop().map(turned).map(Child::new));
+    let by_handle = |room: &mut Room, purse: Purse| room.one = Some(Child::new(purse));
+    check_kept(by_handle, |room| room.plain.extend(room.one.take().map(Child::into_inner).map(turned)));
+    let on_a_rack = |room: &mut Room, purse: Purse| room.shelves.push(rack("old", vec![purse])).expect("it is new");
+    let moved = |room: &mut Room| {
+        let purse = room.shelves.get_mut(0).and_then(|rack| rack.purses.pop()).map(turned);
+        room.shelves.push(rack("new", purse.into_iter().collect())).expect("it is new");
+    };
+    check_kept(on_a_rack, moved);
+    check_kept(on_a_rack, |room| {
+        let gone = room.shelves.remove(0).map(Child::into_inner);
+        room.plain.extend(gone.and_then(|mut rack| rack.purses.pop()).map(turned));
+    });
+    check_kept(on_a_rack, |room| {
+        room.name.push('!');
+        room.shelves.get_mut(0).expect("it is there").purses[0].coins.reverse();
+    });
 }

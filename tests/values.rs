@@ -837,3 +837,32 @@ fn a_delta_does_not_apply_to_another_state() {
     check(json!({"a": 1}), json!({"a": 2}), json!({}), r#"an entry "a" before the change, found none"#);
     check(json!([]), json!([1]), json!({}), "a value of another kind before the change, found a map");
 }
+
+#[test]
+fn a_delta_that_none_could_have_made_is_refused() {
+    let one = || Value::Int(1);
+    let check = |delta: Delta, json: serde_json::Value, expected: &str| {
+        let error = delta.apply(&mut from_json(json)).unwrap_err();
+        assert_eq!(error.to_string(), format!("expected {expected}: the patch was made for another state"));
+    };
+    let list = |inserted| Delta::List { removed: vec![], inserted, changed: vec![] };
+    check(list(vec![(usize::MAX, one())]), json!([1]), &format!("{} others before the change, found 1", usize::MAX));
+    check(
+        list(vec![(0, one()), (0, one())]),
+        json!([1]),
+        "a place 0 for what is new before the change, found it taken by another",
+    );
+    let map = |inserted: &[usize], changed: usize, moved: &[(usize, usize)]| Delta::Map {
+        removed: vec![],
+        inserted: inserted.iter().map(|at| (*at, Value::text("new"), one())).collect(),
+        changed: vec![(Value::text("a"), Delta::Replace { before: one(), after: one() }); changed],
+        moved: moved.iter().map(|(from, to)| (*from, *to, Value::text(if *from == 0 { "a" } else { "b" }))).collect(),
+    };
+    let check = |delta, expected: &str| check(delta, json!({"a": 1, "b": 1}), expected);
+    let twice = "each entry to change or move once before the change, found one twice";
+    check(map(&[0, 1], 0, &[]), r#"no entry "new" before the change, found one"#);
+    check(map(&[], 2, &[]), twice);
+    check(map(&[], 0, &[(0, 1), (0, 1)]), twice);
+    check(map(&[], 0, &[(0, 0), (1, 0)]), "a place 0 for what is new before the change, found it taken by another");
+    check(map(&[], 0, &[(0, 7)]), "7 others before the change, found 1");
+}

@@ -259,7 +259,7 @@ proptest! {
         let history = registry.history();
         for position in (1..=history.head().0).map(Position) {
             let whole = history.changes(position).expect("it is there");
-            let mut lines = whole.to_json().as_array().expect("a list").clone().into_iter();
+            let mut lines = whole.to_json().expect("it loads").as_array().expect("a list").clone().into_iter();
             // Each change with its lines of JSON, which are as many as it prints.
             let whole: Vec<(&Change, Vec<Json>)> = whole
                 .iter()
@@ -269,9 +269,9 @@ proptest! {
             for version in history.versions(position).expect("it is there") {
                 let about = whole.iter().filter(|(change, _)| is_about(change, version.entity));
                 let (expected, json): (Vec<&Change>, Vec<&[Json]>) = about.map(|(change, lines)| (*change, &**lines)).unzip();
-                let told = version.changes();
+                let told = version.changes().expect("it reads");
                 assert_eq!(format!("{told:?}"), format!("{expected:?}"), "{version:?}");
-                assert_eq!(told.to_json(), Json::Array(json.concat()), "{version:?}");
+                assert_eq!(told.to_json().expect("it loads"), Json::Array(json.concat()), "{version:?}");
             }
         }
     }

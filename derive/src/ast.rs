@@ -277,6 +277,7 @@ fn parse_entity<'a>(
     });
     check::id_alone(&ids, mistakes);
     check::distinct_names(ids.iter().chain(&stored), mistakes);
+    check::one_subject(item, &stored, mistakes);
     check::distinct_tokens(&stored, mistakes);
     match ids.into_iter().next() {
         Some(id) => Some(Entity::Struct { id: Box::new(id), fields: stored }),

@@ -45,10 +45,10 @@ pub(crate) enum Place {
 impl Place {
     fn allowed(self) -> &'static [&'static str] {
         match self {
-            Place::EntityStruct => &["name", "alias", "rename_all", "schema", "crate"],
+            Place::EntityStruct => &["name", "alias", "rename_all", "schema", "subject", "crate"],
             Place::EntityEnum => &["name", "alias", "schema", "crate"],
             Place::EntityVariant => &[],
-            Place::EntityField => &["id", "skip", "value", "name", "alias", "key", "compare", "unordered"],
+            Place::EntityField => &["id", "skip", "value", "name", "alias", "key", "compare", "unordered", "subject"],
             Place::ValueType => &["name", "rename_all", "crate"],
             Place::ValueVariant => &["name", "alias"],
             Place::ValueField => &["skip", "value", "name", "alias"],
@@ -111,6 +111,7 @@ pub(crate) struct Attrs {
     pub(crate) skip: Option<Said>,
     pub(crate) value: Option<Said>,
     pub(crate) unordered: Option<Said>,
+    pub(crate) subject: Option<Said>,
     pub(crate) name: Option<Said<LitStr>>,
     pub(crate) key: Option<Said<LitStr>>,
     pub(crate) compare: Option<Said<Path>>,
@@ -156,6 +157,7 @@ impl Attrs {
             "id" => set(&mut self.id, word, flag(meta)?, mistakes),
             "skip" => set(&mut self.skip, word, flag(meta)?, mistakes),
             "value" => set(&mut self.value, word, flag(meta)?, mistakes),
+            "subject" => set(&mut self.subject, word, flag(meta)?, mistakes),
             "unordered" => set(&mut self.unordered, word, flag(meta)?, mistakes),
             "name" => set(&mut self.name, word, stored_name(meta, "name", mistakes)?, mistakes),
             "alias" => self.aliases.push(stored_name(meta, "alias", mistakes)?),
@@ -180,6 +182,7 @@ impl Attrs {
             ("key", self.key.as_ref().map(|said| &said.word)),
             ("compare", self.compare.as_ref().map(|said| &said.word)),
             ("unordered", self.unordered.as_ref().map(|said| &said.word)),
+            ("subject", self.subject.as_ref().map(|said| &said.word)),
             ("name", self.name.as_ref().map(|said| &said.word)),
         ]
         .into_iter()
@@ -238,12 +241,17 @@ impl Attrs {
 }
 
 /// Pairs of attributes that cannot stand on one field, and why.
-const CONFLICTS: [(&str, &str, &str); 14] = [
+const CONFLICTS: [(&str, &str, &str); 19] = [
     ("id", "skip", "the id is what an entity is known by"),
     ("id", "value", "the id is what an entity is known by"),
     ("id", "key", "the id is what an entity is known by"),
     ("id", "compare", "the id is what an entity is known by"),
     ("id", "unordered", "the id is what an entity is known by"),
+    ("id", "subject", "of an entity that is its own subject the struct is marked"),
+    ("skip", "subject", "a skipped field is not stored"),
+    ("value", "subject", "heirloom does not see into a field kept through serde"),
+    ("compare", "subject", "a field that keeps what it was would name another subject than it says"),
+    ("unordered", "subject", "a list names no subject"),
     ("skip", "value", "a skipped field is not stored"),
     ("skip", "name", "a skipped field is not stored"),
     ("skip", "key", "a skipped field is not stored"),

@@ -30,6 +30,22 @@ pub(crate) fn id_alone(ids: &[Field<'_>], mistakes: &mut Mistakes) {
     }
 }
 
+/// Refuses a second word on whose the data of an entity is.
+pub(crate) fn one_subject(item: &Item<'_>, fields: &[Field<'_>], mistakes: &mut Mistakes) {
+    let mut marked = fields.iter().filter_map(|field| Some((field, field.attrs.subject.as_ref()?)));
+    let first = match &item.attrs.subject {
+        Some(_) => "the struct, so that each is its own subject,".to_owned(),
+        None => match marked.next() {
+            Some((field, _)) => format!("`{}`", field.member.to_token_stream()),
+            None => return,
+        },
+    };
+    for (_, said) in marked {
+        let message = format!("the data of an entity belongs to one subject, and {first} is marked already");
+        mistakes.at(said.word.span(), message);
+    }
+}
+
 /// Refuses a stored name, or an alias, that stands for two fields.
 pub(crate) fn distinct_names<'f, 'a: 'f>(fields: impl Iterator<Item = &'f Field<'a>>, mistakes: &mut Mistakes) {
     let mut taken: HashMap<String, String> = HashMap::new();

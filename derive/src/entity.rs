@@ -52,6 +52,7 @@ fn of_struct(item: &Item<'_>, id: &Field<'_>, fields: &[Field<'_>]) -> TokenStre
     let keep_judged = keep_judged(item, fields);
     let forget_skipped = forget_skipped(item, &skipped);
     let checks = if item.is_generic() { checks(item, fields) } else { Vec::new() };
+    let subject = subject(item, &stored);
 
     quote! {
         #entity_header {
@@ -60,6 +61,7 @@ fn of_struct(item: &Item<'_>, id: &Field<'_>, fields: &[Field<'_>]) -> TokenStre
                 aliases: &[#aliases],
                 schema: #schema,
                 id: #id_name,
+                subject: #subject,
                 fields: &[#(#rows),*],
                 variants: &[],
                 parameters: &[#parameters],
@@ -98,6 +100,20 @@ fn of_struct(item: &Item<'_>, id: &Field<'_>, fields: &[Field<'_>]) -> TokenStre
             #keep_judged
             #forget_skipped
         }
+    }
+}
+
+/// Whose the data is.
+fn subject(item: &Item<'_>, stored: &[(Literal, &Field<'_>)]) -> TokenStream {
+    let krate = &item.krate;
+    let named = stored.iter().find(|(_, field)| field.attrs.subject.is_some());
+    match (&item.attrs.subject, named) {
+        (Some(said), _) => quote_spanned!(said.word.span()=> #krate::__private::subject::itself()),
+        (None, Some((index, field))) => {
+            let ty = field.ty;
+            quote_spanned!(ty.span()=> #krate::__private::subject::named_by::<#ty>(#index))
+        }
+        (None, None) => quote!(::core::option::Option::None),
     }
 }
 
@@ -239,6 +255,7 @@ fn of_enum(item: &Item<'_>, variants: &[(&Ident, &Type)]) -> TokenStream {
                 aliases: &[#aliases],
                 schema: #schema,
                 id: "id",
+                subject: ::core::option::Option::None,
                 fields: &[],
                 variants: &[#(|| <#ty as #krate::Entity>::META),*],
                 parameters: &[#parameters],

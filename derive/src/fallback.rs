@@ -20,7 +20,7 @@ pub(crate) fn entity(input: &DeriveInput, mistakes: &syn::Error) -> TokenStream 
 
         #header {
             const META: &'static #krate::Meta = &#krate::Meta {
-                name: "", aliases: &[], schema: 1, id: "", fields: &[], variants: &[], parameters: &[],
+                name: "", aliases: &[], schema: 1, id: "", subject: ::core::option::Option::None, fields: &[], variants: &[], parameters: &[],
             };
             const HOLDS_INLINE: bool = false;
             const SETTLES: bool = false;

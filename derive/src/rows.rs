@@ -28,6 +28,10 @@ pub(crate) fn row(item: &Item<'_>, field: &Field<'_>) -> TokenStream {
         None => quote!(::core::option::Option::None),
     };
     let unordered = field.attrs.unordered.is_some();
+    let optional = match (&field.attrs.absent, &item.attrs.absent) {
+        (None, None) => quote!(#kept::may_be_absent),
+        _ => quote!(|| true),
+    };
     quote! {
         #krate::FieldMeta {
             name: #name,
@@ -36,6 +40,7 @@ pub(crate) fn row(item: &Item<'_>, field: &Field<'_>) -> TokenStream {
             key: #key,
             unordered: #unordered,
             inlines: #kept::INLINES,
+            optional: #optional,
             layout: #kept::layout,
         }
     }

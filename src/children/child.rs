@@ -1,5 +1,6 @@
 //! A handle to one owned entity: it reads like the entity and copies it when it is written while shared.
 
+use std::any::Any;
 use std::fmt;
 use std::mem;
 use std::ops::{Deref, DerefMut};
@@ -8,10 +9,12 @@ use std::sync::Arc;
 use serde::ser::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::cold::{Cold, Load, LoadError, unwind};
+use super::cold::{Cold, unwind};
 use super::drops::let_go;
 use crate::digest::{Digest, Digester};
-use crate::entity::{AnyCell, AnyEntity, Cell, Entity, Field, Key, Pairs, Slot, Source, decode_cell, downcast, inline};
+use crate::entity::{
+    AnyCell, AnyEntity, Cell, Entity, Field, Key, Load, LoadError, Pairs, Slot, Source, decode_cell, downcast, inline,
+};
 use crate::id::{EntityId, Id};
 use crate::schema::{Layouter, Role};
 use crate::value::{DecodeError, Value};
@@ -60,7 +63,7 @@ impl<T: Entity> Child<T> {
     #[doc(hidden)]
     #[must_use]
     pub fn cold(id: Id<T>, digest: Digest, loader: Arc<dyn Load>) -> Self {
-        Self { repr: Repr::Cold(Arc::new(Cold::new(id.entity_id(), digest, loader))) }
+        Self { repr: Repr::Cold(Arc::new(Cold::new(id.entity_id(), Some(digest), loader))) }
     }
 
     /// A handle to the entity in this cell.
@@ -117,11 +120,20 @@ impl<T: Entity> Child<T> {
         self.address() == other.address()
     }
 
+    /// Whether both are certainly in one state: they share it, or came from one place of one history.
+    pub(super) fn is_same_state(&self, other: &Self) -> bool {
+        match (&self.repr, &other.repr) {
+            _ if self.ptr_eq(other) => true,
+            (Repr::Cold(cold), Repr::Cold(other)) => cold.is_same(other),
+            _ => false,
+        }
+    }
+
     /// The digest, if it is known without work.
     pub(super) fn known_digest(&self) -> Option<Digest> {
         match &self.repr {
             Repr::Resident(cell) => cell.known_digest(),
-            Repr::Cold(cold) => Some(cold.digest()),
+            Repr::Cold(cold) => cold.known_digest(),
             Repr::Gone => gone(),
         }
     }
@@ -130,7 +142,10 @@ impl<T: Entity> Child<T> {
     pub(super) fn digest(&self) -> Digest {
         match &self.repr {
             Repr::Resident(cell) => cell.digest(),
-            Repr::Cold(cold) => cold.digest(),
+            Repr::Cold(cold) => match cold.known_digest() {
+                Some(digest) => digest,
+                None => cold.cell().unwrap_or_else(|error| unwind(error)).digest(),
+            },
             Repr::Gone => gone(),
         }
     }
@@ -244,7 +259,13 @@ impl<T: Entity> Slot for Child<T> {
         Some(Arc::clone(cell) as Arc<dyn AnyCell>)
     }
     fn is_same(&self, other: &dyn Slot) -> bool {
-        self.address() == other.address()
+        if self.address() == other.address() {
+            return true;
+        }
+        other.handle().and_then(|other| other.downcast_ref::<Self>()).is_some_and(|other| self.is_same_state(other))
+    }
+    fn handle(&self) -> Option<&dyn Any> {
+        Some(self)
     }
     fn address(&self) -> usize {
         let of_cell = |cell: &Arc<Cell<T>>| Arc::as_ptr(cell).addr();
@@ -267,10 +288,13 @@ impl<T: Entity> Field for Child<T> {
         Value::Entity(self.entity_id())
     }
     fn decode(value: &Value, source: &mut dyn Source) -> Result<Self, DecodeError> {
-        decode_cell(value, source).map(Self::from_cell)
+        match (value, source.loader()) {
+            (Value::Entity(id), Some(loader)) => Ok(Self { repr: Repr::Cold(Arc::new(Cold::new(*id, None, loader))) }),
+            _ => decode_cell(value, source).map(Self::from_cell),
+        }
     }
     fn same<'a>(&'a self, after: &'a Self, pairs: &mut Pairs<'a>) -> bool {
-        if self.ptr_eq(after) {
+        if self.is_same_state(after) {
             return true;
         }
         let same = self.entity_id() == after.entity_id();

@@ -1,52 +1,14 @@
 //! Handles whose entity is not in memory yet.
 
-use std::error::Error;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use once_cell::sync::OnceCell;
 
 use super::drops::let_go;
 use crate::digest::Digest;
-use crate::entity::{AnyCell, Cell, Entity, downcast};
+use crate::entity::{AnyCell, Cell, Entity, Load, LoadError, downcast};
 use crate::id::EntityId;
-
-/// Where cold handles get their entities from.
-pub trait Load: Send + Sync {
-    /// The cell of the state that the handle was made for.
-    ///
-    /// # Errors
-    /// It cannot be had.
-    fn load(&self, id: EntityId) -> Result<Arc<dyn AnyCell>, LoadError>;
-}
-
-/// An entity that could not be loaded when somebody looked at it.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{entity} could not be loaded: {reason}")]
-pub struct LoadError {
-    entity: EntityId,
-    reason: Arc<dyn Error + Send + Sync>,
-}
-
-impl LoadError {
-    /// The entity could not be loaded, for this reason.
-    #[must_use]
-    pub fn new(entity: EntityId, reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { entity, reason: Arc::from(reason.into()) }
-    }
-
-    /// The entity that could not be loaded.
-    #[must_use]
-    pub fn entity(&self) -> EntityId {
-        self.entity
-    }
-
-    /// Why not.
-    #[must_use]
-    pub fn reason(&self) -> &(dyn Error + Send + Sync + 'static) {
-        &*self.reason
-    }
-}
 
 /// What a handle unwinds with if its entity cannot be loaded and nobody asked whether it can. A run makes an error of
 /// it.
@@ -58,16 +20,28 @@ pub(super) fn unwind(error: LoadError) -> ! {
     resume_unwind(Box::new(LoadFailure(error)))
 }
 
+/// Does what looks at children: that one of them cannot be loaded is the error.
+pub(crate) fn loading<R>(work: impl FnOnce() -> R) -> Result<R, LoadError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => Ok(done),
+        Err(payload) => match payload.downcast::<LoadFailure>() {
+            Ok(failure) => Err(failure.0),
+            Err(payload) => resume_unwind(payload),
+        },
+    }
+}
+
 /// What clones of a cold handle share.
 pub(super) struct Cold<T: Entity> {
     id: EntityId,
-    digest: Digest,
+    /// The digest of the state, if it is known without loading it.
+    digest: Option<Digest>,
     loader: Arc<dyn Load>,
     loaded: OnceCell<Arc<Cell<T>>>,
 }
 
 impl<T: Entity> Cold<T> {
-    pub(super) fn new(id: EntityId, digest: Digest, loader: Arc<dyn Load>) -> Self {
+    pub(super) fn new(id: EntityId, digest: Option<Digest>, loader: Arc<dyn Load>) -> Self {
         Self { id, digest, loader, loaded: OnceCell::new() }
     }
 
@@ -75,8 +49,25 @@ impl<T: Entity> Cold<T> {
         self.id
     }
 
-    pub(super) fn digest(&self) -> Digest {
-        self.digest
+    /// The digest, if it is known without work.
+    pub(super) fn known_digest(&self) -> Option<Digest> {
+        self.digest.or_else(|| self.loaded()?.known_digest())
+    }
+
+    /// Whether both are certainly of one state, loaded or not.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        if self.id != other.id {
+            return false;
+        }
+        if Arc::ptr_eq(&self.loader, &other.loader) {
+            return true;
+        }
+        match (self.loader.stamp(), other.loader.stamp()) {
+            (Some(own), Some(stamp)) if own.history == stamp.history && own.owner == stamp.owner => {
+                own.at == stamp.at || self.loader.is_unchanged(self.id, stamp)
+            }
+            _ => false,
+        }
     }
 
     /// The cell, if it was loaded before.

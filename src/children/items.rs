@@ -45,7 +45,7 @@ impl<T: Entity> Item for Keyed<T> {
         self.child.known_digest()
     }
     fn is_same(&self, other: &Self) -> bool {
-        self.child.ptr_eq(&other.child)
+        self.child.is_same_state(&other.child)
     }
 }
 

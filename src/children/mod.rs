@@ -14,8 +14,7 @@ mod shared;
 
 pub use child::Child;
 pub use children::Children;
-pub(crate) use cold::LoadFailure;
-pub use cold::{Load, LoadError};
+pub(crate) use cold::{LoadFailure, loading};
 pub use references::References;
 pub use repeated::RepeatedId;
 pub use shared::Shared;

@@ -9,7 +9,8 @@ use serde_json::{Value as Json, json};
 use super::json_patch::escape;
 use super::walk::{Difference, Spot};
 use super::{JsonPatchError, deep_json, json_patch};
-use crate::entity::{AnyCell, AnyEntity, Key, Slot};
+use crate::children::loading;
+use crate::entity::{AnyCell, AnyEntity, Key, LoadError, Slot};
 use crate::id::EntityId;
 use crate::value::{Delta, Name, Value};
 
@@ -161,9 +162,21 @@ pub struct Changes {
     /// Fields that only own entities: what differs in them is told by changes of those, but a patch needs them.
     owning: Vec<Change>,
     roots: Option<(Arc<dyn AnyCell>, Arc<dyn AnyCell>)>,
+    unread: Option<Arc<str>>,
 }
 
 impl Changes {
+    /// Changes that could not be read, for this reason.
+    pub(crate) fn unreadable(reason: &str) -> Self {
+        Self { unread: Some(reason.into()), ..Self::default() }
+    }
+
+    /// Why the changes of a commit could not be read; then there are none here, whatever there were. They print as this.
+    #[must_use]
+    pub fn unread(&self) -> Option<&str> {
+        self.unread.as_deref()
+    }
+
     /// The list with the two states it lies between.
     pub(crate) fn between(self, before: Arc<dyn AnyCell>, after: Arc<dyn AnyCell>) -> Self {
         Self { roots: Some((before, after)), ..self }
@@ -175,7 +188,7 @@ impl Changes {
     }
 
     /// Puts whole states in the place of those that went: what an owner's own version holds may have changed since.
-    pub(crate) fn put_whole_states(&mut self, state: impl Fn(EntityId) -> Option<Arc<dyn AnyCell>>) {
+    pub(crate) fn put_whole_states(&mut self, mut state: impl FnMut(EntityId) -> Option<Arc<dyn AnyCell>>) {
         for change in &mut self.list {
             match &mut change.kind {
                 ChangeKind::Removed { before, .. } => {
@@ -196,19 +209,23 @@ impl Changes {
     /// `path` is the JSON Pointer of the deepest value that changed, within the entity. `added` and `removed` carry the
     /// whole entity, down to 64 levels, in `after` and `before`; `moved` and `reordered` carry
     /// `{"owner", "field", "key"}` in both, null for a root. An entry that is elsewhere in the order of its map is
-    /// `reordered` too, told of the owner: `path` is that of the entry, `before` and `after` are its positions.
-    #[must_use]
-    pub fn to_json(&self) -> Json {
-        Json::Array(self.list.iter().flat_map(change_json).collect())
+    /// `reordered` too, told of the owner: `path` is that of the entry, `before` and `after` are its positions. O(what
+    /// came, went and changed).
+    ///
+    /// # Errors
+    /// Something that a whole entity owns is not in memory yet and cannot be loaded.
+    pub fn to_json(&self) -> Result<Json, LoadError> {
+        loading(|| Json::Array(self.list.iter().flat_map(change_json).collect()))
     }
 
     /// An RFC 6902 JSON Patch that turns [`to_json`](crate::to_json) of the state before into that of the state after.
     ///
     /// # Errors
-    /// These changes are not those between two states of one entity, or a state nests deeper than JSON is read.
+    /// These changes are not those between two states of one entity, a state nests deeper than JSON is read, or
+    /// something that it owns is not in memory yet and cannot be loaded.
     pub fn to_json_patch(&self) -> Result<Json, JsonPatchError> {
         match &self.roots {
-            Some((before, after)) => json_patch(before, after),
+            Some((before, after)) => loading(|| json_patch(before, after))?,
             None if self.list.is_empty() => Ok(json!([])),
             None => Err(JsonPatchError::NoRoot),
         }
@@ -243,6 +260,9 @@ impl<'a> IntoIterator for &'a Changes {
 
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(reason) = &self.unread {
+            return write!(f, "<not read: {reason}>");
+        }
         let mut first = true;
         for change in self {
             for line in change.lines() {
@@ -413,7 +433,7 @@ impl Recorder {
 
     /// All that was taken.
     pub(crate) fn finish(self) -> Changes {
-        Changes { list: self.list, owning: self.owning, roots: None }
+        Changes { list: self.list, owning: self.owning, ..Changes::default() }
     }
 }
 

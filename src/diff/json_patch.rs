@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::walk::{Descend, Difference, RepeatedError, Spot, Walk, Whole};
-use crate::entity::{AnyCell, AnyEntity, Key, Slot};
+use crate::entity::{AnyCell, AnyEntity, Key, LoadError, Slot};
 use crate::id::EntityId;
 use crate::schema::Role;
 use crate::value::{Delta, Value, json_name};
@@ -16,7 +16,7 @@ use crate::value::{Delta, Value, json_name};
 const DEEPEST: usize = 64;
 
 /// Why a difference is no JSON Patch.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonPatchError {
     /// The changes are not those between two states of one entity.
@@ -33,6 +33,9 @@ pub enum JsonPatchError {
     /// One entity stands at two places.
     #[error(transparent)]
     Repeated(#[from] RepeatedError),
+    /// An entity that is owned could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
 }
 
 /// An entity with all that it owns as JSON: its id, then its stored fields; an enum of entities around it as an object

@@ -15,6 +15,7 @@ pub(crate) use walk::{Descend, Difference, Spot, Standing, Walk, Whole};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::children::loading;
 use crate::entity::{AnyCell, AnyEntity, Cell, Comparison, Entity, Pairs};
 
 /// What changed from `before` to `after`: entities matched by identity wherever they stand.
@@ -90,9 +91,9 @@ fn walk_states<'a, T: Entity>(before: &'a T, after: &'a T, tell: &mut Tell<'_, '
 /// of entities as an object of its name. Skipped fields are left out.
 ///
 /// # Errors
-/// Entities own each other more than 64 levels deep.
+/// Entities own each other more than 64 levels deep, or one is not in memory yet and cannot be loaded.
 pub fn to_json<T: Entity>(entity: &T) -> Result<serde_json::Value, JsonPatchError> {
-    deep_json(entity)
+    loading(|| deep_json(entity))?
 }
 
 /// What changed between two states of one entity.

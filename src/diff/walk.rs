@@ -1,6 +1,6 @@
 //! The walk over two states: an iterative worklist that stops where both are known to be the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -125,6 +125,11 @@ pub(crate) struct Walk<'a> {
     moved: Option<HashMap<EntityId, Option<Spot<'a>>, ahash::RandomState>>,
     /// What has moved and stands in yet another place.
     twice: Option<Standing<'a>>,
+    /// Of what was looked through below what was removed, the owner; what was matched there, with where it stood; and
+    /// what was found to have left its owner since.
+    owned_by: HashMap<EntityId, Option<EntityId>, ahash::RandomState>,
+    matched: Vec<Standing<'a>>,
+    left: HashSet<EntityId, ahash::RandomState>,
     stopped: bool,
     /// In the order they were met, so that what is told has a stable order.
     added: Vec<Standing<'a>>,
@@ -141,6 +146,9 @@ impl<'a> Walk<'a> {
             trail: None,
             moved: None,
             twice: None,
+            owned_by: HashMap::default(),
+            matched: Vec::new(),
+            left: HashSet::default(),
             stopped: false,
             added: Vec::new(),
             removed: Vec::new(),
@@ -191,6 +199,7 @@ impl<'a> Walk<'a> {
             self.check_repeats()?;
         } else {
             self.match_moves(tell)?;
+            self.check_matched();
         }
         if let Some((slot, second)) = &self.twice {
             let first = self.moved.as_ref().and_then(|moved| moved.get(&slot.id())).and_then(Option::as_ref);
@@ -211,7 +220,12 @@ impl<'a> Walk<'a> {
 
     /// What moved, of all that was told.
     pub(crate) fn has_moved(&self, id: EntityId) -> bool {
-        self.moved.as_ref().is_some_and(|moved| moved.contains_key(&id))
+        self.moved_to(id).is_some()
+    }
+
+    /// Where it stands now, if it moved.
+    pub(crate) fn moved_to(&self, id: EntityId) -> Option<&Option<Spot<'a>>> {
+        self.moved.as_ref()?.get(&id)
     }
 
     /// The owners of what was compared, if they were kept.
@@ -285,6 +299,9 @@ impl<'a> Walk<'a> {
 
     /// Takes what stands in an owner no more, unless it is known where it went.
     fn went(&mut self, slot: &'a dyn Slot, spot: Spot<'a>) {
+        if !self.owned_by.is_empty() {
+            self.left.insert(slot.id());
+        }
         if !self.has_moved(slot.id()) {
             self.removed.push((slot, Some(spot)));
         }
@@ -366,23 +383,30 @@ impl<'a> Walk<'a> {
     /// into a new one. Whether there were any. The cost is that of what was added and removed.
     fn match_deeply(&mut self, tell: &mut Tell<'_, 'a>) -> bool {
         let mut gone: HashMap<EntityId, Standing<'a>, ahash::RandomState> = HashMap::default();
-        let mut stack = self.removed.clone();
-        while let Some((slot, spot)) = stack.pop() {
+        let mut stack: Vec<(Standing<'a>, Option<EntityId>)> =
+            self.removed.iter().map(|standing| (standing.clone(), None)).collect();
+        while let Some(((slot, spot), holder)) = stack.pop() {
             if !self.has_moved(slot.id()) {
-                let owner = slot.entity();
-                owner.slots(&mut |field, key, slot| stack.push((slot, Some(Spot { owner, field, key }))));
-                gone.insert(slot.id(), (slot, spot));
+                let (owner, id) = (slot.entity(), slot.id());
+                let mut push = |field, key, slot| stack.push(((slot, Some(Spot { owner, field, key })), Some(id)));
+                owner.slots(&mut push);
+                self.owned_by.entry(id).or_insert(holder);
+                gone.insert(id, (slot, spot));
             }
         }
         let mut any = false;
         let mut stack = self.added.clone();
         while let Some((slot, spot)) = stack.pop() {
-            if self.has_moved(slot.id()) {
+            if let Some(to) = self.moved_to(slot.id()) {
+                if *to != spot {
+                    self.twice = Some((slot, spot));
+                }
                 continue;
             }
             match gone.remove(&slot.id()) {
                 Some((before, from)) => {
                     any = true;
+                    self.matched.push((before, from.clone()));
                     self.moved(before, slot, from, spot, tell);
                 }
                 None => {
@@ -398,6 +422,27 @@ impl<'a> Walk<'a> {
             self.removed.retain(|(slot, _)| stays(slot.id()));
         }
         any
+    }
+
+    /// What stood below something that was removed was taken for moved from there. If an owner between the two moved too,
+    /// it must have left that one: else it stands in it as ever, and twice.
+    fn check_matched(&mut self) {
+        // Those below which nothing stays.
+        let mut gone: HashSet<EntityId, ahash::RandomState> = HashSet::default();
+        for (slot, spot) in std::mem::take(&mut self.matched) {
+            let (mut way, mut id) = (Vec::new(), slot.id());
+            while !self.left.contains(&id) && !gone.contains(&id) {
+                let Some(holder) = self.owned_by.get(&id).copied().flatten() else { break };
+                if self.has_moved(holder) {
+                    self.twice = Some((slot, spot));
+                    return;
+                }
+                way.push(id);
+                id = holder;
+            }
+            // Not the first, which has moved: what it owned may stay in it.
+            gone.extend(way.into_iter().skip(1));
+        }
     }
 
     fn check_repeats(&self) -> Result<(), RepeatedError> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{AnyCell, Entity, Handling};
+use super::{AnyCell, Entity, Handling, Load};
 use crate::id::EntityId;
 use crate::schema::{FieldMeta, Meta};
 use crate::value::{DecodeError, Name, Value};
@@ -15,6 +15,11 @@ pub trait Source {
     /// # Errors
     /// There is none, or it is not of the type `expected`.
     fn cell(&mut self, id: EntityId, expected: &'static Meta) -> Result<Arc<dyn AnyCell>, DecodeError>;
+
+    /// Where shared handles get their entities from when somebody looks; `None` if they take them at once.
+    fn loader(&self) -> Option<Arc<dyn Load>> {
+        None
+    }
 }
 
 /// A source for values that own no entities.

@@ -68,6 +68,8 @@ pub trait AnyEntity: Send + Sync {
     fn copy_from(&mut self, other: &dyn AnyEntity) -> bool;
     /// Forgets skipped fields and keeps what its own comparison judges equal to `before`.
     fn settle(&mut self, before: Option<&dyn AnyEntity>);
+    /// Whether a field differs from that of `before` which its own comparison judges equal.
+    fn is_judged_apart(&self, before: &dyn AnyEntity) -> bool;
     /// A cell around a copy.
     fn to_cell(&self) -> Arc<dyn AnyCell>;
     /// The digest of its stored values and its children's digests.
@@ -169,6 +171,10 @@ impl<T: Entity> AnyEntity for T {
             self.keep_judged(before);
         }
     }
+    fn is_judged_apart(&self, before: &dyn AnyEntity) -> bool {
+        let mut judged = JudgedApart(false);
+        before.as_any().downcast_ref::<T>().is_some_and(|before| before.visit_pair(self, &mut judged)) && judged.0
+    }
     fn to_cell(&self) -> Arc<dyn AnyCell> {
         Arc::new(Cell::new(self.clone()))
     }
@@ -247,6 +253,15 @@ impl<'a> VisitPair<'a> for Compare<'_, 'a> {
         if !same(before, after) {
             self.differs(index);
         }
+    }
+}
+
+struct JudgedApart(bool);
+
+impl<'a> VisitPair<'a> for JudgedApart {
+    fn field<W: Handling<F>, F: 'static>(&mut self, _: usize, _: &'a F, _: &'a F) {}
+    fn judged<W: Handling<F>, F: 'static>(&mut self, _: usize, before: &'a F, after: &'a F, same: fn(&F, &F) -> bool) {
+        self.0 = self.0 || !W::same(before, after, &mut Pairs::new()) && same(before, after);
     }
 }
 

@@ -28,6 +28,10 @@ macro_rules! way {
             fn layout(layouter: &mut Layouter) -> String {
                 Self::By::layout(layouter)
             }
+            /// Whether its type has a value for what is absent: see [`Field::absent`].
+            fn may_be_absent() -> bool {
+                <Self::By as Handling<Self>>::absent().is_some()
+            }
             /// Has it visited.
             fn tell<'a, V: Visit<'a>>(&'a self, index: usize, visit: &mut V) {
                 visit.field::<Self::By, Self>(index, self);

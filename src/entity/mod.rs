@@ -7,11 +7,14 @@ mod erased;
 mod field;
 mod foreign;
 mod kept;
+mod load;
 mod maps;
 mod record;
 mod row;
 mod scalars;
 mod slot;
+#[cfg(feature = "erasure")]
+pub mod subject;
 pub mod value_type;
 
 pub use assemble::{Assemble, NoSource, Source, decode_entity};
@@ -23,6 +26,7 @@ pub use field::{Field, Handling, Native, Plain, Visit, VisitMut, VisitPair};
 pub(crate) use foreign::EncodeFailure;
 pub use foreign::Foreign;
 pub use kept::{EntityField, ForeignField, OwnId, ValueField};
+pub use load::{Load, LoadError, Stamp};
 pub(crate) use record::owned_ids;
 pub use record::{Part, Record};
 pub use row::TypeRow;
@@ -35,7 +39,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::digest::{Digest, Digester};
-use crate::id::EntityId;
+use crate::id::{EntityId, Id};
 use crate::schema::{Layouter, Meta};
 use crate::value::{DecodeError, Value};
 
@@ -82,6 +86,33 @@ pub trait Entity: Field {
 
     /// Puts `Default` in the skipped fields.
     fn forget_skipped(&mut self) {}
+}
+
+/// Something that names an entity: an [`EntityId`], or an [`Id`] that also tells its type.
+pub trait Identity {
+    /// The identity.
+    fn identity(&self) -> EntityId;
+    /// What the engine knows of its type.
+    #[doc(hidden)]
+    fn row(&self) -> Option<&'static TypeRow>;
+}
+
+impl Identity for EntityId {
+    fn identity(&self) -> EntityId {
+        *self
+    }
+    fn row(&self) -> Option<&'static TypeRow> {
+        None
+    }
+}
+
+impl<T: Entity> Identity for Id<T> {
+    fn identity(&self) -> EntityId {
+        self.entity_id()
+    }
+    fn row(&self) -> Option<&'static TypeRow> {
+        Some(TypeRow::of::<T>())
+    }
 }
 
 /// A stored field of an entity type, named by a constant of that type such as `Student::GPA`.
@@ -147,7 +178,8 @@ pub mod inline {
     /// The layout of an entity field is the name of its type: its own layout stands on its own.
     pub fn layout<T: Entity>(layouter: &mut Layouter) -> String {
         let type_id = TypeId::of::<T>();
-        layouter.entities.push(EntityType { type_id, meta: T::META, settles: <T as Entity>::SETTLES });
+        let (meta, settles) = (T::META, <T as Entity>::SETTLES);
+        layouter.entities.push(EntityType { type_id, meta, row: super::TypeRow::of::<T>(), settles });
         format!("@{}", T::META.full_name())
     }
 

@@ -84,6 +84,11 @@ impl TypeRow {
         settles
     }
 
+    /// The types of the entities that it owns directly, by value or by handle.
+    pub(crate) fn owned_rows(&self) -> Vec<&'static TypeRow> {
+        owned_types(self.meta, false).iter().filter_map(|owned| owned.row.downcast_ref::<TypeRow>()).collect()
+    }
+
     /// Whether both are of one type: the compiler may have made several rows of it.
     #[must_use]
     pub(crate) fn is(&self, other: &TypeRow) -> bool {

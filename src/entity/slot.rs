@@ -1,5 +1,6 @@
 //! Places in a field that hold an entity, and how two sets of them differ.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -22,6 +23,10 @@ pub trait Slot: Send + Sync {
     fn is_same(&self, other: &dyn Slot) -> bool;
     /// An address that equals that of another handle exactly when both share one cell; 0 for an entity held by value.
     fn address(&self) -> usize;
+    /// The place, to be downcast, if it is a handle.
+    fn handle(&self) -> Option<&dyn Any> {
+        None
+    }
 }
 
 impl<T: Entity> Slot for T {

@@ -3,10 +3,12 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::group::{Begun, Tell};
 use super::proposal::Expected;
-use super::{CommitError, Prepared, Store};
+use super::{Archive, CommitError, Prepared};
+use crate::digest::Digest;
 use crate::id::EntityId;
-use crate::lineage::{Gone, KnownGone, Made, OwnerChange, Replaced, Target, WriteTarget};
+use crate::lineage::{Batch, Gone, KnownGone, Made, OwnerChange, Replaced, Target, WriteTarget};
 use crate::log::{Ran, Said};
 use crate::when::{LATEST, Position, Revision, Timestamp};
 
@@ -16,6 +18,8 @@ pub(crate) struct Info {
     pub(crate) said: Option<Arc<Said>>,
     pub(crate) time: Option<Timestamp>,
     pub(crate) run: Option<Ran>,
+    /// Subjects whom the run concerns beside those that its commit and its arguments name.
+    pub(crate) subjects: Vec<Digest>,
     /// When the run ended, by the monotonic clock: spares reading the other one.
     pub(crate) ended: Option<Instant>,
 }
@@ -37,17 +41,23 @@ pub(crate) struct Committed {
     pub(crate) versions: usize,
 }
 
-impl Store {
+impl Archive {
     /// Checks what is expected and appends everything, or nothing; `None` is an entry without versions. What is said of
-    /// the commit is taken only if it is made. `tell` hears of it before any later one is made.
-    pub(crate) fn commit(
+    /// the commit is taken, and given back if it is refused. `tell` hears of it before any later one is made.
+    ///
+    /// Where commits share appends it is left under way, and [`wait`](Self::wait) tells what became of it.
+    pub(crate) fn begin(
         &self,
         mut prepared: Option<Prepared>,
         info: &mut Info,
-        tell: Option<&dyn Fn(Committed)>,
-    ) -> Result<Committed, CommitError> {
+        tell: Option<impl FnOnce(Committed) + Send + 'static>,
+    ) -> Result<Begun, CommitError> {
         // A given clock is asked before the lock is taken: it may do as it likes.
         let given = info.time.or_else(|| self.clock.as_ref().map(|clock| clock.now()));
+        if let Some(kept) = &self.kept {
+            let tell = tell.map(|tell| Box::new(tell) as Tell);
+            return self.begin_kept(kept, prepared, info, given, tell);
+        }
         // Dropping a value may run the user's code, so what was prepared and what it replaces outlive the lock: they were
         // there before it, and no part of them is dropped below, whether the commit is made or refused.
         let mut replaced = Replaced::new();
@@ -57,7 +67,8 @@ impl Store {
         let mut made = Made::new();
         if let Some(prepared) = &mut prepared {
             self.check(prepared)?;
-            made = self.lineages.append(std::mem::take(&mut prepared.batch), position, &mut replaced);
+            let Batch { ended, writes } = std::mem::take(&mut prepared.batch);
+            made = self.lineages.append(&ended, writes.into_iter(), position, &mut replaced);
             for (ix, cell) in &prepared.keep {
                 self.lineages.keep_built(*ix, position, cell, &mut replaced);
             }
@@ -76,10 +87,20 @@ impl Store {
         if let (Some(spare), Some(revision)) = (prepared.and_then(|prepared| prepared.spare), spared) {
             self.spares.put(spare, revision);
         }
-        Ok(committed)
+        Ok(Begun::Made(committed))
     }
 
-    fn check(&self, prepared: &Prepared) -> Result<(), CommitError> {
+    /// Keeps the state before a commit for a later run to work on.
+    pub(super) fn keep_spare(&self, prepared: Option<Prepared>, made: &Made) {
+        if let Some(spare) = prepared.and_then(|prepared| prepared.spare)
+            && let Some(revision) = spare.revision_in(made)
+        {
+            self.spares.put(spare, revision);
+        }
+    }
+
+    /// Whether what is expected holds now.
+    pub(crate) fn check(&self, prepared: &Prepared) -> Result<(), CommitError> {
         let mut gone = KnownGone::default();
         for expected in &prepared.expected {
             match *expected {
@@ -89,7 +110,16 @@ impl Store {
             }
         }
         for write in &prepared.batch.writes {
-            if let WriteTarget::New { id, .. } = write.target {
+            if let WriteTarget::Known(ix) = write.target
+                && self.lineages.never_was(ix)
+            {
+                let (entity, none) = (self.lineages.get(ix).id, Revision(0));
+                return Err(CommitError::Conflict { entity, expected: Revision(1), found: none });
+            }
+            // Whoever came since this was prepared is in memory, unless it was somebody else who appended.
+            if let WriteTarget::New { id, .. } = write.target
+                && (self.lineages.known(id).is_some() || prepared.epoch != self.lineages.epoch())
+            {
                 self.check_absent(id)?;
             }
             // An owner that somebody removed since takes nothing in.
@@ -103,7 +133,7 @@ impl Store {
 
     fn check_head(&self, ix: crate::lineage::Ix, expected: Revision) -> Result<(), CommitError> {
         let entity = self.lineages.get(ix).id;
-        let found = self.lineages.revision(ix, LATEST).unwrap_or(Revision(0));
+        let found = self.lineages.last_revision(ix);
         if found != expected {
             return Err(CommitError::Conflict { entity, expected, found });
         }
@@ -115,7 +145,7 @@ impl Store {
 
     fn check_gone(&self, ix: crate::lineage::Ix, last_seen: Revision, gone: &mut KnownGone) -> Result<(), CommitError> {
         let entity = self.lineages.get(ix).id;
-        let found = self.lineages.revision(ix, LATEST).unwrap_or(Revision(0));
+        let found = self.lineages.last_revision(ix);
         match self.lineages.is_gone(ix, gone) {
             false => Err(CommitError::ConflictPresent { entity, found }),
             true if found != last_seen => Err(CommitError::Conflict { entity, expected: last_seen, found }),
@@ -124,19 +154,15 @@ impl Store {
     }
 
     fn check_absent(&self, entity: EntityId) -> Result<(), CommitError> {
-        let Some(ix) = self.lineages.find(entity) else { return Ok(()) };
+        let Some(ix) = self.lineages.find(entity)? else { return Ok(()) };
         match self.lineages.alive(ix, LATEST) {
-            Ok(()) => Err(CommitError::ConflictPresent {
-                entity,
-                found: self.lineages.revision(ix, LATEST).unwrap_or(Revision(0)),
-            }),
+            Ok(()) => Err(CommitError::ConflictPresent { entity, found: self.lineages.last_revision(ix) }),
             // It was removed while this was being prepared, and would now return: that needs its lineage.
-            Err(Gone::Removed { .. }) => Err(CommitError::Conflict {
-                entity,
-                expected: Revision(0),
-                found: self.lineages.revision(ix, LATEST).unwrap_or(Revision(0)),
-            }),
+            Err(Gone::Removed { .. } | Gone::Ended { .. }) => {
+                Err(CommitError::Conflict { entity, expected: Revision(0), found: self.lineages.last_revision(ix) })
+            }
             Err(Gone::NotYet) => Ok(()),
+            Err(Gone::Unreadable(error)) => Err(error.into()),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What can go wrong when a history is read or written.
 
-use crate::children::LoadError;
 use crate::diff::RepeatedError;
+use crate::entity::LoadError;
 use crate::id::EntityId;
+use crate::lineage::Unreadable;
+use crate::store::{AppendError, StoreError};
 use crate::when::{Position, Revision, When};
 
 /// Two types of one stored name.
@@ -43,13 +45,13 @@ pub enum ReadError {
         found: String,
     },
     /// The entity came later.
-    #[error("{entity} was not there yet at {when}: it came at {first}")]
+    #[error("{entity} was not there yet at {when}: it is known from {first} on")]
     NotYet {
         /// The entity.
         entity: EntityId,
         /// What was asked for.
         when: When,
-        /// Where its first version is.
+        /// Where its first version is; if that is forgotten, the first that is known since.
         first: Position,
     },
     /// The entity, or one that owned it, was removed.
@@ -82,6 +84,40 @@ pub enum ReadError {
         asked: Position,
         /// The newest.
         last: Position,
+    },
+    /// What was there then is forgotten.
+    #[error(
+        "what there was at {asked} is forgotten: everything can be read from {horizon} on, and as of tags before it"
+    )]
+    Forgotten {
+        /// What was asked for.
+        asked: When,
+        /// The first position as of which everything can be read.
+        horizon: Position,
+    },
+    /// What the entity was then is erased.
+    #[error(
+        "what {entity} was in its {revision} is erased: the key of the subject whose data it was is destroyed, here for \
+         good; when it was and who did it is still told"
+    )]
+    Erased {
+        /// The entity.
+        entity: EntityId,
+        /// The version whose own state that is.
+        revision: Revision,
+    },
+    /// The entity went with an owner that came back without it, and how is forgotten.
+    #[error(
+        "{entity} went with its owner {owner}, which came back without it before {horizon}, as far as is still known: \
+         add it again"
+    )]
+    Ended {
+        /// The entity.
+        entity: EntityId,
+        /// Its last owner.
+        owner: EntityId,
+        /// The first position as of which everything can be read.
+        horizon: Position,
     },
     /// Nothing had happened yet.
     #[error("nothing was committed at or before {when}")]
@@ -119,6 +155,60 @@ pub enum ReadError {
         /// Where it stands.
         at: Position,
     },
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An entity of a type that nobody here has named.
+    #[error(
+        "{entity} is stored as a {name:?}, and no type of that name is known here: take it in with `register_type`, or \
+         say `#[entity(alias = \"{name}\")]` on the type that it has become"
+    )]
+    UnknownType {
+        /// The entity.
+        entity: EntityId,
+        /// The stored name of its type.
+        name: String,
+    },
+    /// A state of a layout that its type no longer has.
+    #[error(
+        "{entity} {revision} was stored by another layout of its type (schema {schema}) and cannot be read by today's: \
+         {reason}. Give new fields a `#[serde(default)]` and renamed ones an `#[entity(alias = \"...\")]`; for all else \
+         raise the schema of the type (`#[entity(schema = ...)]`, from {schema_today} today) and register an upcaster \
+         from schema {schema} with `upcast`.\nStored:\n{stored}Today:\n{today}"
+    )]
+    Layout {
+        /// The entity.
+        entity: EntityId,
+        /// The revision that was to be read.
+        revision: Revision,
+        /// The number of the schema that it was stored by.
+        schema: u32,
+        /// The number of the schema that its type has today.
+        schema_today: u32,
+        /// The layout that it was stored by.
+        stored: String,
+        /// The layout of its type today.
+        today: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// What the store has is not what was written.
+    #[error("{reason}")]
+    Unreadable {
+        /// Why.
+        reason: String,
+    },
+    /// A child behind a shared handle could not be loaded.
+    #[error("{entity} could not be loaded: {reason}")]
+    Load {
+        /// The child.
+        entity: EntityId,
+        /// Why.
+        reason: String,
+    },
+    /// Two types of one stored name.
+    #[error(transparent)]
+    Type(#[from] TypeError),
     /// The entity is not in this tree.
     #[error("{entity} is not in the tree of {root} then")]
     NotInTree {
@@ -231,7 +321,38 @@ pub enum CommitError {
     /// Code of an entity's own type panicked while its states were compared: its `Clone`, `PartialEq` or serde.
     #[error("comparing the states panicked: {0}")]
     Panicked(String),
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] AppendError),
     /// A value cannot be written.
     #[error("{0}: keep it in a form that serde can write, or mark the field `#[entity(skip)]`")]
     Unwritable(String),
+}
+
+impl From<Unreadable> for ReadError {
+    fn from(Unreadable(error): Unreadable) -> Self {
+        match error.downcast_ref::<ReadError>() {
+            Some(known) => known.clone(),
+            None => ReadError::Unreadable { reason: error.to_string() },
+        }
+    }
+}
+
+impl From<ReadError> for Unreadable {
+    fn from(error: ReadError) -> Self {
+        Unreadable(std::sync::Arc::new(error))
+    }
+}
+
+impl From<Unreadable> for CommitError {
+    fn from(error: Unreadable) -> Self {
+        CommitError::Read(error.into())
+    }
+}
+
+impl From<LoadError> for ReadError {
+    fn from(error: LoadError) -> Self {
+        let known = error.reason().downcast_ref::<ReadError>().cloned();
+        known.unwrap_or_else(|| ReadError::Load { entity: error.entity(), reason: error.reason().to_string() })
+    }
 }

@@ -9,12 +9,12 @@ use super::proposal::Own;
 use super::settle::settle_all;
 use super::spare::Spare;
 use super::writes::{Found, Writes, reference_changes};
-use super::{CommitError, Input, Prepared, Proposal, Store};
+use super::{Archive, CommitError, Input, Prepared, Proposal};
 use crate::diff::{Descend, Walk, Whole};
 use crate::entity::Slot;
 use crate::lineage::{OwnerChange, Payload, Write, WriteTarget};
 
-impl Store {
+impl Archive {
     /// Finds what changed and makes the batch of it; `None` if nothing did.
     pub(crate) fn prepare(&self, proposal: &mut Proposal) -> Result<Option<Prepared>, CommitError> {
         for input in &proposal.inputs {
@@ -23,20 +23,16 @@ impl Store {
                 return Err(CommitError::Identity { entity, found });
             }
         }
-        match prepare_own(proposal) {
+        match self.prepare_own(proposal)? {
             Some(prepared) => Ok(prepared),
             None => self.prepare_all(proposal),
         }
     }
 
     fn prepare_all(&self, proposal: &mut Proposal) -> Result<Option<Prepared>, CommitError> {
-        for input in &mut proposal.inputs {
-            settle_all(Some(&input.before), &mut input.after);
-        }
-        for created in &mut proposal.created {
-            settle_all(None, created);
-        }
-        let (batch, returning, inline_settled, copied) = {
+        let epoch = self.lineages.epoch();
+        settle_all(proposal);
+        let (batch, bodies, returning, inline_settled, copied) = {
             let befores: SmallVec<[Whole<'_>; 2]> = proposal.inputs.iter().map(|input| Whole(&input.before)).collect();
             let afters: SmallVec<[Whole<'_>; 2]> = proposal.inputs.iter().map(|input| Whole(&input.after)).collect();
             let created: Vec<Whole<'_>> = proposal.created.iter().map(Whole).collect();
@@ -56,8 +52,8 @@ impl Store {
             let copied = found.iter().any(|found| matches!(found, Found::Equal { before } if !whole(*before)));
             let mut writes = Writes::new(self, &walk);
             writes.write_all(found)?;
-            let (batch, returning, inline_settled) = writes.finish();
-            (batch, returning, inline_settled, copied)
+            let (batch, bodies, returning, inline_settled) = writes.finish()?;
+            (batch, bodies, returning, inline_settled, copied)
         };
         // A handle that was copied and holds the same would be compared again and again.
         let spare = if copied { None } else { self.spare_of(proposal, &batch.writes) };
@@ -74,7 +70,7 @@ impl Store {
         };
         let mut expected = std::mem::take(&mut proposal.expected);
         expected.extend(returning);
-        Ok(Some(Prepared { batch, expected, keep, spare }))
+        Ok(Some(Prepared { batch, bodies, expected, epoch, keep, spare }))
     }
 
     /// What a later run can work on: the state before, or the one after if nothing changed.
@@ -89,29 +85,32 @@ impl Store {
         }
         self.spare(*ix, before, writes)
     }
-}
 
-/// What one input comes to if nothing but its own fields differs, which is what most runs do; the outer `None` says that
-/// there is more to look at.
-fn prepare_own(proposal: &mut Proposal) -> Option<Option<Prepared>> {
-    let [Input { ix, before, after }] = proposal.inputs.as_slice() else { return None };
-    if !proposal.created.is_empty() || !proposal.removed.is_empty() {
-        return None;
+    /// What one input comes to if nothing but its own fields differs, which is what most runs do; the outer `None` says
+    /// that there is more to look at.
+    fn prepare_own(&self, proposal: &mut Proposal) -> Result<Option<Option<Prepared>>, CommitError> {
+        let [Input { ix, before, after }] = proposal.inputs.as_slice() else { return Ok(None) };
+        if !proposal.created.is_empty() || !proposal.removed.is_empty() {
+            return Ok(None);
+        }
+        let (old, new) = (before.entity(), after.entity());
+        let fields = match Own::of(old, new) {
+            Own::Same => return Ok(Some(None)),
+            Own::Fields(fields) => fields,
+            Own::More => return Ok(None),
+        };
+        let references = reference_changes(old, new, &fields);
+        let mut prepared = Prepared::only(std::mem::take(&mut proposal.expected));
+        if self.kept.is_some() {
+            prepared.bodies.push(Some(self.body(Some((*ix, old, &fields)), new)?));
+        }
+        prepared.batch.writes.push(Write {
+            target: WriteTarget::Known(*ix),
+            payload: Some(Payload::Cell(Arc::clone(after))),
+            built: None,
+            owner: OwnerChange::Keep,
+            references,
+        });
+        Ok(Some(Some(prepared)))
     }
-    let (old, new) = (before.entity(), after.entity());
-    let fields = match Own::of(old, new) {
-        Own::Same => return Some(None),
-        Own::Fields(fields) => fields,
-        Own::More => return None,
-    };
-    let references = reference_changes(old, new, &fields);
-    let mut prepared = Prepared::only(std::mem::take(&mut proposal.expected));
-    prepared.batch.writes.push(Write {
-        target: WriteTarget::Known(*ix),
-        payload: Some(Payload::Cell(Arc::clone(after))),
-        built: None,
-        owner: OwnerChange::Keep,
-        references,
-    });
-    Some(Some(prepared))
 }

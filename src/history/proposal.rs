@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::body::Body;
 use super::spare::Spare;
+use crate::digest::Digest;
 use crate::entity::{AnyCell, AnyEntity, Comparison, FieldSet, Pairs};
 use crate::id::EntityId;
 use crate::lineage::{Batch, Ix};
@@ -12,6 +14,7 @@ use crate::schema::Role;
 use crate::when::Revision;
 
 /// An entity whose state may have changed.
+#[derive(Clone)]
 pub(crate) struct Input {
     pub(crate) ix: Ix,
     pub(crate) before: Arc<dyn AnyCell>,
@@ -60,7 +63,7 @@ pub(crate) enum Expected {
 }
 
 /// What somebody wants to commit.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Proposal {
     pub(crate) inputs: SmallVec<[Input; 2]>,
     /// Entities that are to stand as roots.
@@ -70,10 +73,25 @@ pub struct Proposal {
     pub(crate) expected: SmallVec<[Expected; 2]>,
 }
 
+impl Proposal {
+    /// This and what another asks for.
+    pub(crate) fn with(mut self, other: Self) -> Self {
+        self.inputs.extend(other.inputs);
+        self.created.extend(other.created);
+        self.removed.extend(other.removed);
+        self.expected.extend(other.expected);
+        self
+    }
+}
+
 /// What is ready to be appended.
 pub(crate) struct Prepared {
     pub(crate) batch: Batch,
+    /// What a store is given of each write of the batch; none for removals, nor where there is no store.
+    pub(super) bodies: Vec<Option<Body>>,
     pub(crate) expected: SmallVec<[Expected; 2]>,
+    /// What had been appended by others when it was prepared.
+    pub(super) epoch: u64,
     /// Values to keep for entities whose newest version has none.
     pub(crate) keep: SmallVec<[(Ix, Arc<dyn AnyCell>); 2]>,
     /// The state before, if a later run can work on it.
@@ -81,8 +99,13 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// The subjects whose data it would seal.
+    pub(super) fn subjects(&self) -> impl Iterator<Item = Digest> {
+        self.bodies.iter().flatten().filter_map(|body| body.subject)
+    }
+
     /// Nothing to write, with something to expect.
     pub(crate) fn only(expected: SmallVec<[Expected; 2]>) -> Self {
-        Self { batch: Batch::default(), expected, keep: SmallVec::new(), spare: None }
+        Self { batch: Batch::default(), bodies: Vec::new(), expected, epoch: 0, keep: SmallVec::new(), spare: None }
     }
 }

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use smallvec::SmallVec;
 
-use super::Store;
+use super::Archive;
 use super::proposal::Expected;
 use crate::entity::{AnyCell, AnyEntity, Entity, downcast};
 use crate::id::EntityId;
-use crate::lineage::{Ix, Made, OwnerChange, Write, WriteTarget};
-use crate::when::{LATEST, Revision};
+use crate::lineage::{Ix, Made, OwnerChange, Payload, Replaced, Write, WriteTarget};
+use crate::when::Revision;
 
 /// Beyond so many changed entities, to be looked for one by one, a copy of all is as good.
 const MOST_BEHIND: usize = 8;
@@ -68,7 +68,7 @@ fn bring(old: &mut dyn AnyEntity, new: &dyn AnyEntity, way: &[EntityId]) -> bool
     done
 }
 
-/// The spares of a store, the last edited last.
+/// The spares of an archive, the last edited last.
 #[derive(Default)]
 pub(super) struct Spares(Mutex<Vec<(Revision, Box<Spare>)>>);
 
@@ -88,6 +88,12 @@ impl Spares {
         drop(superseded);
     }
 
+    /// Lets go of all of them: something was erased.
+    pub(super) fn let_go(&self, replaced: &mut Replaced) {
+        let spares = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        replaced.extend(spares.into_iter().map(|(_, spare)| Payload::Cell(spare.cell)));
+    }
+
     /// The spare for a run that begins at this revision; it is the run's from now on.
     fn take(&self, ix: Ix, revision: Revision) -> Option<Box<Spare>> {
         let (kept_for, spare) = {
@@ -99,7 +105,7 @@ impl Spares {
     }
 }
 
-impl Store {
+impl Archive {
     /// A copy of an entity's state for a run to work on. O(what changed last) where there is a spare.
     #[inline]
     pub(crate) fn working_copy<T: Entity>(&self, ix: Ix, revision: Revision, state: &T) -> T {
@@ -125,9 +131,9 @@ impl Store {
         let mut way = Way::new();
         let mut step = *ix;
         while step != top {
-            let edge = self.lineages.owner(step, LATEST)?;
+            let edge = self.lineages.last_owner(step)?;
             // The fields of an enum of entities are those of its variants: what stands there is seen when it is reached.
-            let field = self.lineages.get(edge.owner).row.meta.fields.get(usize::from(edge.field));
+            let field = self.lineages.row(edge.owner).ok()?.meta.fields.get(usize::from(edge.field));
             if way.len() == MOST_STEPS || field.is_some_and(|field| !field.inlines) {
                 return None;
             }

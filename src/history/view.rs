@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::{Entry, History, ReadError, Run};
-use crate::diff::{ChangeKind, Changes, Descend, Difference, Recorder, Spot, Standing, Subject, Walk, Whole, subject};
+use super::hidden::Place;
+use super::{Entry, History, ReadError};
+use crate::children::loading;
+use crate::diff::{ChangeKind, Changes, Descend, Difference, Recorder, Subject, Walk, Whole, subject};
 use crate::entity::AnyCell;
 use crate::id::EntityId;
-use crate::lineage::{Ix, Payload};
+use crate::lineage::{Gone, Ix, Payload};
 use crate::log::RunEnd;
-use crate::when::{Position, Revision, Timestamp};
+use crate::when::{Position, Revision, Timestamp, When};
 
 /// Why a version was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,7 +54,7 @@ pub struct FieldVersion<F> {
     /// The position of the commit.
     pub position: Position,
     /// When that was.
-    pub time: Option<Timestamp>,
+    pub time: Timestamp,
     /// Who did it.
     pub author: Option<String>,
     /// The value.
@@ -68,15 +70,15 @@ pub struct Versions {
 }
 
 impl Versions {
-    pub(super) fn new(history: History, ix: Ix) -> Self {
-        let last = history.store.lineages.revision(ix, history.head()).map_or(0, |revision| revision.0);
-        Self { history, ix, last }
+    pub(super) fn new(history: History, ix: Ix) -> Result<Self, ReadError> {
+        let last = history.archive.lineages.revision(ix, history.head())?.map_or(0, |revision| revision.0);
+        Ok(Self { history, ix, last })
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        usize::try_from(self.last).expect("versions are held in memory")
+        usize::try_from(self.last).unwrap_or(usize::MAX)
     }
 
     /// Never: an entity that is known has a version.
@@ -85,39 +87,35 @@ impl Versions {
         self.last == 0
     }
 
-    /// The versions, newest first; `.rev()` turns them round.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Version> + '_ {
-        (1..=self.last).rev().filter_map(|revision| self.get(Revision(revision)))
+    /// The versions, newest first; `.rev()` turns them round. Each is read when it is asked for: an error says that
+    /// this one cannot be.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Result<Version, ReadError>> + '_ {
+        (1..=self.last).rev().filter_map(|revision| self.get(Revision(revision)).transpose())
     }
 
-    /// The version of a revision.
-    #[must_use]
-    pub fn get(&self, revision: Revision) -> Option<Version> {
+    /// The version of a revision; `None` if there is none.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn get(&self, revision: Revision) -> Result<Option<Version>, ReadError> {
         if revision.0 > self.last {
-            return None;
+            return Ok(None);
         }
-        let (position, payload) = self.history.store.lineages.version(self.ix, revision)?;
-        Some(Version {
-            entity: self.history.store.lineages.get(self.ix).id,
-            revision,
-            position,
-            kind: match payload {
-                Payload::Cell(_) | Payload::Record(_) => VersionKind::Own,
-                Payload::Carried { .. } => VersionKind::Carried,
-                Payload::Removed { .. } => VersionKind::Removed,
-            },
-            predecessor: revision.0.checked_sub(1).filter(|before| *before > 0).map(Revision),
-            history: self.history.clone(),
-            ix: self.ix,
-        })
+        let version = self.history.version(self.ix, revision)?;
+        if let Some(version) = &version {
+            self.history.archive.first_known(self.ix, revision, version.position)?;
+        }
+        Ok(version)
     }
 }
 
 impl Version {
     /// The entry of the log that made it: time, author, run.
-    #[must_use]
-    pub fn entry(&self) -> Entry {
-        self.history.entry(self.position).expect("a version is published with its entry")
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn entry(&self) -> Result<Entry, ReadError> {
+        self.history.entry(self.position)
     }
 
     /// What the commit changed in this entity itself: its fields, its place, and what came into it, went out of it or
@@ -129,17 +127,21 @@ impl Version {
     /// with which it came or went, a look at each entity that it owned directly. Nothing else of the commit is read, but
     /// where several of these tell of places, its list of versions is looked through for their order: O(versions of the
     /// commit).
-    #[must_use]
-    pub fn changes(&self) -> Changes {
-        self.history.changes_about(self.ix, self.revision, self.position)
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn changes(&self) -> Result<Changes, ReadError> {
+        guarded(|| self.history.changes_about(self.ix, self.revision, self.position))
     }
 
     /// The version as JSON:
     /// `{"revision", "position", "kind", "time", "author", "message", "callable", "changes": [...]}`.
-    #[must_use]
-    pub fn to_json(&self) -> Json {
-        let entry = self.entry();
-        json!({
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn to_json(&self) -> Result<Json, ReadError> {
+        let entry = self.entry()?;
+        Ok(json!({
             "revision": self.revision,
             "position": self.position,
             "kind": match self.kind {
@@ -150,69 +152,80 @@ impl Version {
             "time": entry.time(),
             "author": entry.author(),
             "message": entry.message(),
-            "callable": entry.run().map(Run::callable),
-            "changes": self.changes().to_json(),
-        })
+            "callable": entry.run().map(|run| run.callable()),
+            "changes": self.changes()?.to_json()?,
+        }))
     }
 
     /// What happened to it, where its own changes do not say: it came, or went, with an owner that the commit tells of.
-    fn in_a_word(&self) -> &'static str {
-        let before = Position(self.position.0 - 1);
-        match self.kind {
+    fn in_a_word(&self) -> Result<&'static str, ReadError> {
+        Ok(match self.kind {
             VersionKind::Removed => "removed",
-            _ if self.history.store.lineages.alive(self.ix, before).is_err() => "added",
-            _ => "changed",
-        }
+            _ if self.history.is_there(self.ix, Position(self.position.0 - 1))? => "changed",
+            _ => "added",
+        })
     }
 
     /// The entities that carried it along.
-    fn carried_by(&self) -> Vec<Subject> {
-        let store = &self.history.store;
-        let Some((position, Payload::Carried { children, .. })) = store.lineages.version(self.ix, self.revision) else {
-            return Vec::new();
+    fn carried_by(&self) -> Result<Vec<Subject>, ReadError> {
+        let archive = &self.history.archive;
+        let mut subjects = Vec::new();
+        for child in archive.lineages.carried(self.ix, self.revision)? {
+            if let Some(revision) = archive.lineages.revision(child, self.position)?
+                && let Some(cell) = archive.own_state(child, revision)?
+            {
+                subjects.push(subject(cell.entity()));
+            }
+        }
+        Ok(subjects)
+    }
+
+    /// The line that it prints, but for its revision.
+    fn line(&self) -> Result<String, ReadError> {
+        let mut line = String::new();
+        let entry = self.entry()?;
+        if let Some(author) = entry.author() {
+            line.push_str(&format!(" {author}"));
+        }
+        if let Some(run) = entry.run() {
+            line.push_str(&format!(" {}", run.callable()));
+        }
+        if let Some(message) = entry.message() {
+            line.push_str(&format!(" {message:?}"));
+        }
+        if self.kind == VersionKind::Carried {
+            let children = match self.carried_by() {
+                Err(ReadError::Erased { .. }) => "what is erased".to_owned(),
+                children => children?.iter().map(Subject::to_string).collect::<Vec<_>>().join(", "),
+            };
+            return Ok(format!("{line} carried by {children}"));
+        }
+        let mut details: Vec<String> = Vec::new();
+        let changes = match self.changes() {
+            // What happened is told, and not to what.
+            Err(ReadError::Erased { .. }) => return Ok(format!("{line} {}, erased", self.in_a_word()?)),
+            changes => changes?,
         };
-        children
-            .iter()
-            .filter_map(|child| {
-                let revision = store.lineages.revision(*child, position)?;
-                store.own_state(*child, revision).map(|cell| subject(cell.entity()))
-            })
-            .collect()
+        for change in &changes {
+            if change.entity.id == self.entity {
+                details.extend(change.details());
+            } else {
+                details.push(change.to_string());
+            }
+        }
+        if details.is_empty() {
+            details.push(self.in_a_word()?.to_owned());
+        }
+        Ok(format!("{line} {}", details.join(", ")))
     }
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.revision)?;
-        let entry = self.entry();
-        if let Some(author) = entry.author() {
-            write!(f, " {author}")?;
-        }
-        if let Some(run) = entry.run() {
-            write!(f, " {}", run.callable())?;
-        }
-        if let Some(message) = entry.message() {
-            write!(f, " {message:?}")?;
-        }
-        match self.kind {
-            VersionKind::Carried => {
-                let children: Vec<String> = self.carried_by().iter().map(Subject::to_string).collect();
-                write!(f, " carried by {}", children.join(", "))
-            }
-            VersionKind::Own | VersionKind::Removed => {
-                let mut details: Vec<String> = Vec::new();
-                for change in &self.changes() {
-                    if change.entity.id == self.entity {
-                        details.extend(change.details());
-                    } else {
-                        details.push(change.to_string());
-                    }
-                }
-                if details.is_empty() {
-                    details.push(self.in_a_word().to_owned());
-                }
-                write!(f, " {}", details.join(", "))
-            }
+        match self.line() {
+            Ok(line) => f.write_str(&line),
+            Err(error) => write!(f, " <{error}>"),
         }
     }
 }
@@ -226,7 +239,11 @@ impl fmt::Debug for Version {
 impl fmt::Display for Versions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, version) in self.iter().enumerate() {
-            write!(f, "{}{version}", if index > 0 { "\n" } else { "" })?;
+            f.write_str(if index > 0 { "\n" } else { "" })?;
+            match version {
+                Ok(version) => write!(f, "{version}")?,
+                Err(error) => write!(f, "<{error}>")?,
+            }
         }
         Ok(())
     }
@@ -240,59 +257,49 @@ impl fmt::Debug for Versions {
 
 /// One entity's own state before and after a commit.
 #[derive(Clone)]
-struct Step {
-    ix: Ix,
-    before: Option<Arc<dyn AnyCell>>,
-    after: Option<Arc<dyn AnyCell>>,
+pub(super) struct Step {
+    pub(super) ix: Ix,
+    pub(super) before: Option<Arc<dyn AnyCell>>,
+    pub(super) after: Option<Arc<dyn AnyCell>>,
 }
 
 /// The steps of a commit that can tell of one entity.
 type Tellers = HashMap<Ix, Step, ahash::RandomState>;
-
-/// An owned entity, by the state of its owner.
-struct Place {
-    owner: Arc<dyn AnyCell>,
-    entity: EntityId,
-}
-
-impl Place {
-    fn standing(&self) -> Option<Standing<'_>> {
-        let owner = self.owner.entity();
-        owner.find(self.entity).map(|(field, key, slot)| (slot, Some(Spot { owner, field, key })))
-    }
-}
 
 impl History {
     /// What a commit changed, found from the versions that it made: O(c log n), and for an owner among these also what was
     /// carried in it since its last own version.
     ///
     /// # Errors
-    /// There is no entry at this position.
+    /// There is no entry at this position, or it cannot be read.
     pub fn changes(&self, position: Position) -> Result<Changes, ReadError> {
-        let line = self.line(position)?;
-        if line.run.as_ref().is_some_and(|ran| *ran.end() != RunEnd::Returned) {
+        let entry = self.entry(position)?;
+        if entry.run().is_some_and(|run| *run.end() != RunEnd::Returned) {
             return Ok(Changes::default());
         }
-        let steps: Vec<Step> = self
-            .store
-            .log
-            .made(line)
-            .iter()
-            .filter_map(|(ix, index)| self.step(Ix(*ix), u64::from(*index) + 1))
-            .collect();
-        Ok(self.compare(&steps, position, Recorder::default()))
+        if entry.version_count() > 0 {
+            self.archive.check_commit(position)?;
+        }
+        guarded(|| {
+            let mut steps = Vec::new();
+            for (ix, revision) in entry.made()? {
+                steps.extend(self.step(ix, revision)?);
+            }
+            self.compare(&steps, position, Recorder::default())
+        })
     }
 
     /// What a commit changed in one entity that it made a version of.
-    fn changes_about(&self, ix: Ix, revision: Revision, position: Position) -> Changes {
-        let lineages = &self.store.lineages;
+    fn changes_about(&self, ix: Ix, revision: Revision, position: Position) -> Result<Changes, ReadError> {
+        self.archive.check_commit(position)?;
+        let lineages = &self.archive.lineages;
         let entity = lineages.get(ix).id;
         let mut tellers = Tellers::default();
-        tellers.extend(self.step(ix, revision.0).map(|step| (ix, step)));
-        self.add_owners(ix, position, &mut tellers);
+        tellers.extend(self.step(ix, revision)?.map(|step| (ix, step)));
+        self.add_owners(ix, position, &mut tellers)?;
         let known = tellers.len();
         let steps: Vec<Step> = tellers.values().cloned().collect();
-        let changes = self.compare(&steps, position, Recorder::about(entity));
+        let changes = self.compare(&steps, position, Recorder::about(entity))?;
         // What came or went may have moved: then its other end tells of it too.
         let mut others: Vec<EntityId> = changes
             .iter()
@@ -305,50 +312,60 @@ impl History {
         {
             whole.entity().slots(&mut |_, _, slot| others.push(slot.id()));
         }
-        for other in others.into_iter().filter_map(|id| lineages.find(id)) {
-            if let Some(step) = self.step_through(other, position) {
+        for other in others {
+            if let Some(other) = lineages.find(other)?
+                && let Some(step) = self.step_through(other, position)?
+            {
                 tellers.insert(other, step);
-                self.add_owners(other, position, &mut tellers);
+                self.add_owners(other, position, &mut tellers)?;
             }
         }
         let is_own = |kind: &ChangeKind| matches!(kind, ChangeKind::Changed { .. } | ChangeKind::Retyped { .. });
         let told_by_one = known < 2 || changes.len() < 2 || changes.iter().all(|change| is_own(&change.kind));
         if told_by_one && tellers.len() == known {
-            return changes;
+            return Ok(changes);
         }
-        self.compare(&self.in_order(&tellers, position), position, Recorder::about(entity))
+        self.compare(&self.in_order(&tellers, position)?, position, Recorder::about(entity))
     }
 
     /// Adds the steps of the owners that an entity had before a commit and has after it.
-    fn add_owners(&self, ix: Ix, position: Position, tellers: &mut Tellers) {
+    fn add_owners(&self, ix: Ix, position: Position, tellers: &mut Tellers) -> Result<(), ReadError> {
         for at in [Position(position.0 - 1), position] {
-            if let Some(edge) = self.store.lineages.owner(ix, at)
+            if let Some(edge) = self.archive.lineages.owner(ix, at)?
                 && !tellers.contains_key(&edge.owner)
             {
-                tellers.extend(self.step_through(edge.owner, position).map(|step| (edge.owner, step)));
+                tellers.extend(self.step_through(edge.owner, position)?.map(|step| (edge.owner, step)));
             }
         }
+        Ok(())
     }
 
     /// The step of an entity that a commit changed, which was there before and is there after.
-    fn step_through(&self, ix: Ix, position: Position) -> Option<Step> {
-        let lineages = &self.store.lineages;
-        let revision = lineages.revision(ix, position)?;
-        let (made, payload) = lineages.version(ix, revision)?;
-        let stays = made == position
-            && matches!(payload, Payload::Cell(_) | Payload::Record(_))
-            && lineages.alive(ix, Position(position.0 - 1)).is_ok();
-        if stays { self.step(ix, revision.0) } else { None }
+    fn step_through(&self, ix: Ix, position: Position) -> Result<Option<Step>, ReadError> {
+        let lineages = &self.archive.lineages;
+        let Some(revision) = lineages.revision(ix, position)? else { return Ok(None) };
+        let Some((made, payload)) = lineages.version(ix, revision)? else { return Ok(None) };
+        let stays = made == position && payload.is_own() && self.is_there(ix, Position(position.0 - 1))?;
+        if stays { self.step(ix, revision) } else { Ok(None) }
+    }
+
+    /// Whether an entity is there as of a position.
+    pub(super) fn is_there(&self, ix: Ix, at: Position) -> Result<bool, ReadError> {
+        match self.archive.lineages.alive(ix, at) {
+            Ok(()) => Ok(true),
+            Err(Gone::Unreadable(error)) => Err(error.into()),
+            Err(Gone::NotYet | Gone::Removed { .. } | Gone::Ended { .. }) => Ok(false),
+        }
     }
 
     /// Steps in the order in which the commit made them, which is that of what they tell.
-    fn in_order(&self, tellers: &Tellers, position: Position) -> Vec<Step> {
-        let made = self.store.log.get(position).map_or(&[][..], |line| self.store.log.made(line));
-        made.iter().filter_map(|(ix, _)| tellers.get(&Ix(*ix)).cloned()).take(tellers.len()).collect()
+    fn in_order(&self, tellers: &Tellers, position: Position) -> Result<Vec<Step>, ReadError> {
+        let made = self.entry(position)?.made()?;
+        Ok(made.iter().filter_map(|(ix, _)| tellers.get(ix).cloned()).take(tellers.len()).collect())
     }
 
     /// What these steps of a commit tell.
-    fn compare(&self, steps: &[Step], position: Position, mut recorder: Recorder) -> Changes {
+    fn compare(&self, steps: &[Step], position: Position, mut recorder: Recorder) -> Result<Changes, ReadError> {
         let wholes: Vec<(Option<Whole<'_>>, Option<Whole<'_>>)> =
             steps.iter().map(|step| (step.before.as_ref().map(Whole), step.after.as_ref().map(Whole))).collect();
         let mut walk = Walk::new(Descend::OwnStateOnly);
@@ -358,13 +375,13 @@ impl History {
                 walk.compare(before, after);
             }
         }
-        let hidden = self.hidden_moves(steps, position);
+        let hidden = self.hidden_moves(steps, position)?;
         for (from, to) in &hidden {
             walk.expect_move(from.as_ref().and_then(Place::standing), to.as_ref().and_then(Place::standing));
         }
         for (step, (before, after)) in steps.iter().zip(&wholes) {
-            let was_root = self.store.lineages.owner(step.ix, Position(position.0 - 1)).is_none();
-            let is_root = self.store.lineages.owner(step.ix, position).is_none();
+            let was_root = self.archive.lineages.owner(step.ix, Position(position.0 - 1))?.is_none();
+            let is_root = self.archive.lineages.owner(step.ix, position)?.is_none();
             if let Some(after) = after
                 && is_root
                 && (before.is_none() || !was_root)
@@ -381,52 +398,70 @@ impl History {
         walk.run(&mut |difference: Difference<'_>| recorder.record(difference))
             .expect("a commit holds no entity twice");
         let mut changes = recorder.finish();
-        let (lineages, before) = (&self.store.lineages, Position(position.0 - 1));
-        changes.put_whole_states(|id| lineages.find(id).and_then(|ix| lineages.cell(ix, before).ok()));
-        changes
-    }
-
-    /// Where the moved entities of a commit stood in what it removed, and stand in what it added: their owners are not
-    /// compared, so that nobody tells of it.
-    fn hidden_moves(&self, steps: &[Step], position: Position) -> Vec<(Option<Place>, Option<Place>)> {
-        let lineages = &self.store.lineages;
-        let (before, after) = (Position(position.0 - 1), position);
-        let hidden = |ix: Ix, here: Position, there: Position| {
-            let owner = lineages.owner(ix, here)?.owner;
-            lineages.alive(owner, there).is_err().then_some(())?;
-            Some(Place { owner: lineages.cell(owner, here).ok()?, entity: lineages.get(ix).id })
-        };
-        steps
-            .iter()
-            .filter(|step| step.before.is_some() && step.after.is_some())
-            .map(|step| (hidden(step.ix, before, after), hidden(step.ix, after, before)))
-            .filter(|(from, to)| from.is_some() || to.is_some())
-            .collect()
+        let (lineages, before) = (&self.archive.lineages, Position(position.0 - 1));
+        let mut failed = None;
+        changes.put_whole_states(|id| {
+            let cell =
+                lineages.find(id).map_err(Gone::from).and_then(|ix| lineages.cell(ix.ok_or(Gone::NotYet)?, before));
+            cell.map_err(|gone| {
+                if let Gone::Unreadable(error) = gone {
+                    failed = Some(error);
+                }
+            })
+            .ok()
+        });
+        failed.map_or(Ok(changes), |error| Err(error.into()))
     }
 
     /// The versions that a commit made: those of what changed, then those of the owners that were carried along.
     ///
     /// # Errors
-    /// There is no entry at this position.
+    /// There is no entry at this position, or it cannot be read.
     pub fn versions(&self, position: Position) -> Result<Vec<Version>, ReadError> {
-        let line = self.line(position)?;
-        let version =
-            |(ix, index): &(u32, u32)| Versions::new(self.clone(), Ix(*ix)).get(Revision(u64::from(*index) + 1));
-        Ok(self.store.log.made(line).iter().filter_map(version).collect())
+        let mut versions = Vec::new();
+        let entry = self.entry(position)?;
+        if entry.version_count() > 0 {
+            self.archive.check_known(position, &When::Position(position))?;
+        }
+        for (ix, revision) in entry.made()? {
+            versions.extend(self.version(ix, revision)?);
+        }
+        Ok(versions)
     }
 
-    fn step(&self, ix: Ix, revision: u64) -> Option<Step> {
-        let store = &self.store;
-        let (position, payload) = store.lineages.version(ix, Revision(revision))?;
+    fn version(&self, ix: Ix, revision: Revision) -> Result<Option<Version>, ReadError> {
+        let Some((position, payload)) = self.archive.lineages.version(ix, revision)? else { return Ok(None) };
+        Ok(Some(Version {
+            entity: self.archive.lineages.get(ix).id,
+            revision,
+            position,
+            kind: match payload {
+                Payload::Cell(_) | Payload::Record(_) | Payload::Stored => VersionKind::Own,
+                Payload::Carried { .. } => VersionKind::Carried,
+                Payload::Removed { .. } => VersionKind::Removed,
+            },
+            predecessor: revision.0.checked_sub(1).filter(|before| *before > 0).map(Revision),
+            history: self.clone(),
+            ix,
+        }))
+    }
+
+    fn step(&self, ix: Ix, revision: Revision) -> Result<Option<Step>, ReadError> {
+        let archive = &self.archive;
+        let Some((position, payload)) = archive.lineages.version(ix, revision)? else { return Ok(None) };
         let after = match payload {
-            Payload::Carried { .. } => return None,
+            Payload::Carried { .. } => return Ok(None),
             Payload::Removed { .. } => None,
             Payload::Cell(cell) => Some(cell),
-            Payload::Record(_) => store.lineages.cell(ix, position).ok(),
+            Payload::Record(_) | Payload::Stored => archive.own_state(ix, revision)?,
         };
-        let earlier = Position(position.0 - 1);
-        let there_before = store.lineages.alive(ix, earlier).is_ok();
-        let before = if there_before { store.own_state(ix, Revision(revision - 1)) } else { None };
-        Some(Step { ix, before, after })
+        let there_before = self.is_there(ix, Position(position.0 - 1))?;
+        let before = if there_before { archive.own_state(ix, Revision(revision.0 - 1))? } else { None };
+        Ok(Some(Step { ix, before, after }))
     }
+}
+
+/// Does what looks at states: a child that cannot be loaded becomes an error.
+pub(super) fn guarded<R>(work: impl FnOnce() -> Result<R, ReadError>) -> Result<R, ReadError> {
+    loading(work)?
 }

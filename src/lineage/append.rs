@@ -1,11 +1,11 @@
 //! Appending a batch of versions: the only way a lineage grows.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use smallvec::{SmallVec, smallvec};
 
-use super::{ENDED, Ix, Lineage, Lineages, OwnerEdge, Payload, ReferenceChange, State, Version};
+use super::{ENDED, Ix, Lineage, Lineages, OwnerEdge, Payload, ReferenceChange, State, Version, Weight};
 use crate::entity::{AnyCell, TypeRow};
 use crate::id::EntityId;
 use crate::when::Position;
@@ -27,6 +27,7 @@ pub(crate) enum OwnerChange {
 }
 
 /// One version to be made.
+#[derive(Clone)]
 pub(crate) struct Write {
     pub(crate) target: WriteTarget,
     /// The new state; `None` removes it.
@@ -38,6 +39,7 @@ pub(crate) struct Write {
 }
 
 /// Which lineage grows.
+#[derive(Clone, Copy)]
 pub(crate) enum WriteTarget {
     Known(Ix),
     New { id: EntityId, row: &'static TypeRow },
@@ -57,21 +59,27 @@ pub(crate) type Made = SmallVec<[(u32, u32); 3]>;
 
 /// Values that lineages no longer keep. Dropping one may run the user's code, so it is for the caller to do when no lock
 /// is held any more.
-pub(crate) type Replaced = SmallVec<[Arc<dyn AnyCell>; 4]>;
+pub(crate) type Replaced = SmallVec<[Payload; 4]>;
 
 impl Lineages {
     /// Appends the batch at a position. The caller holds the writer's lock, has checked what it expects, and publishes
     /// the position when the log has its entry. No code of the user's runs in here.
-    pub(crate) fn append(&self, batch: Batch, at: Position, replaced: &mut Replaced) -> Made {
-        for (ix, owner) in batch.ended {
-            let mut state = self.get(ix).write();
-            if state.owner(at).is_some_and(|edge| edge.owner == owner && edge.field != ENDED) {
-                state.owners.push((at, Some(OwnerEdge { owner, field: ENDED })));
+    pub(crate) fn append(
+        &self,
+        ended: &[(Ix, Ix)],
+        writes: impl ExactSizeIterator<Item = Write>,
+        at: Position,
+        replaced: &mut Replaced,
+    ) -> Made {
+        for (ix, owner) in ended {
+            let mut state = self.get(*ix).write();
+            if state.owner(at).is_some_and(|edge| edge.owner == *owner && edge.field != ENDED) {
+                state.owners.push((at, Some(OwnerEdge { owner: *owner, field: ENDED })));
             }
         }
-        let mut made = Made::new();
-        let mut targets: SmallVec<[Ix; 8]> = SmallVec::with_capacity(batch.writes.len());
-        for write in batch.writes {
+        let mut made = Made::with_capacity(writes.len());
+        let mut targets: SmallVec<[Ix; 8]> = SmallVec::with_capacity(writes.len());
+        for write in writes {
             let owner = match write.owner {
                 OwnerChange::Keep => None,
                 OwnerChange::Root => Some(None),
@@ -91,7 +99,10 @@ impl Lineages {
             targets.push(ix);
             made.push((ix.0, index));
             for change in write.references {
-                self.incoming.change(ix, change, at);
+                // Over a store, it has these.
+                if !self.is_kept() {
+                    self.incoming.change(ix, change, at);
+                }
             }
         }
         for ix in targets {
@@ -109,10 +120,16 @@ impl Lineages {
         built: Option<Arc<dyn AnyCell>>,
     ) -> Ix {
         let at = version.position;
-        let state =
-            State { versions: smallvec![version], owners: smallvec![(at, owner)], built: built.map(|cell| (0, cell)) };
-        let alive_at = AtomicU64::new(self.removals.load(Ordering::Relaxed));
-        let index = self.rows.push(Lineage { id, row, state: RwLock::new(state), alive_at });
+        let state = State {
+            first: 0,
+            versions: smallvec![version],
+            owners_since: Position(0),
+            owners: smallvec![(at, owner)],
+            built: built.map(|cell| (0, cell)),
+            weight: Weight::default(),
+        };
+        let alive_at = self.removals.load(Ordering::Relaxed);
+        let index = self.rows.push(Lineage::new(id, Some(row), state, alive_at));
         let ix = Ix(u32::try_from(index).expect("fewer than 2^32 entities fit in memory"));
         self.shard(id).write().unwrap_or_else(PoisonError::into_inner).insert(id, ix);
         ix
@@ -136,9 +153,9 @@ impl Lineages {
             state.owners.push((at, owner));
         }
         state.versions.push(Version { position: at, payload });
-        let index = state.versions.len() - 1;
+        let index = state.newest();
         let old = std::mem::replace(&mut state.built, built.map(|cell| (index, cell)));
-        replaced.extend(old.map(|(_, cell)| cell));
+        replaced.extend(old.map(|(_, cell)| Payload::Cell(cell)));
         if removes {
             // In this order, and only now: whoever counts this removal must find it when it looks, or know that it looks
             // at an earlier position.
@@ -172,7 +189,7 @@ impl Lineages {
                     state.versions.push(Version { position: at, payload });
                 }
             }
-            made.push((owner.0, u32::try_from(state.versions.len() - 1).expect("fewer than 2^32 versions")));
+            made.push((owner.0, u32::try_from(state.newest()).expect("fewer than 2^32 versions")));
             edge = state.owner(at);
             child = owner;
         }
@@ -181,15 +198,17 @@ impl Lineages {
     /// Keeps the value of the newest version, if that is of this position and has none.
     pub(crate) fn keep_built(&self, ix: Ix, at: Position, cell: &Arc<dyn AnyCell>, replaced: &mut Replaced) {
         let mut state = self.get(ix).write();
-        let newest = state.versions.len() - 1;
-        let version = &state.versions[newest];
-        if version.position == at && !matches!(version.payload, Payload::Cell(_) | Payload::Removed { .. }) {
+        let newest = state.newest();
+        let keeps = state.version(newest).is_some_and(|version| {
+            version.position == at && !matches!(version.payload, Payload::Cell(_) | Payload::Removed { .. })
+        });
+        if keeps {
             let old = state.built.replace((newest, Arc::clone(cell)));
-            replaced.extend(old.map(|(_, cell)| cell));
+            replaced.extend(old.map(|(_, cell)| Payload::Cell(cell)));
         }
     }
 }
 
 fn own_of_newest(state: &State) -> u32 {
-    u32::try_from(state.own(state.versions.len() - 1)).expect("fewer than 2^32 versions fit in memory")
+    u32::try_from(state.own(state.newest())).expect("fewer than 2^32 versions fit in memory")
 }

@@ -10,7 +10,7 @@ use crate::entity::{Cell, Entity};
 use crate::history::{CommitError, ExpectedHead, Input, Prepared, Proposal, ReadError};
 use crate::id::{EntityId, Id};
 use crate::lineage::{Gone, Ix};
-use crate::when::{LATEST, Revision, When};
+use crate::when::{Revision, When};
 
 /// What the head of an entity must be for a commit to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +36,8 @@ pub struct Batch<'r> {
 
 impl<'r> Batch<'r> {
     fn new(caller: Caller<'r>) -> Self {
+        // What others committed is part of what the heads are. What fails here fails again where something is read.
+        _ = caller.registry.inner.archive.refresh();
         Self { caller, proposal: Proposal::default(), error: None }
     }
 
@@ -47,7 +49,7 @@ impl<'r> Batch<'r> {
     }
 
     fn locate<T: Entity>(&self, id: Id<T>) -> Result<Ix, ReadError> {
-        self.caller.registry.inner.store.locate_typed(id.entity_id(), row_of::<T>())
+        self.caller.registry.inner.archive.locate_typed(id.entity_id(), row_of::<T>())
     }
 
     /// Adds an entity with all that it owns, as the root of a tree. One that was removed returns and continues its
@@ -61,11 +63,11 @@ impl<'r> Batch<'r> {
     /// Takes a whole state of an entity that is there: what differs from its head is what changed.
     pub fn save<T: Entity>(self, entity: T) -> Self {
         self.attempt(|batch| {
-            let store = &batch.caller.registry.inner.store;
+            let archive = &batch.caller.registry.inner.archive;
             let ix = batch.locate(Id::<T>::from_entity_id(entity.entity_id()))?;
-            let at = store.lineages.head();
-            let before = store.state(ix, at, &When::Head)?;
-            let revision = store.lineages.revision(ix, at).unwrap_or(Revision(0));
+            let at = archive.lineages.head();
+            let before = archive.state(ix, at, &When::Head)?;
+            let revision = archive.lineages.revision(ix, at)?.unwrap_or(Revision(0));
             batch.proposal.expected.push(ExpectedHead::At(ix, revision));
             batch.proposal.inputs.push(Input { ix, before, after: Arc::new(Cell::new(entity)) });
             Ok(())
@@ -75,7 +77,7 @@ impl<'r> Batch<'r> {
     /// Takes the edits of a held entity; its base must still be the newest version.
     pub fn save_held<T: Entity>(self, held: &Held<T>) -> Self {
         self.attempt(|batch| {
-            held.check_registry(&batch.caller.registry.inner.store)?;
+            held.check_registry(&batch.caller.registry.inner.archive)?;
             match held.edits()? {
                 Some(edits) => {
                     batch.proposal.expected.extend(edits.expected);
@@ -90,14 +92,14 @@ impl<'r> Batch<'r> {
     /// Removes a root with all that it owns. Its versions stay readable.
     pub fn remove<T: Entity>(self, id: Id<T>) -> Self {
         self.attempt(|batch| {
-            let store = &batch.caller.registry.inner.store;
+            let archive = &batch.caller.registry.inner.archive;
             let ix = batch.locate(id)?;
-            let before = store.state(ix, store.lineages.head(), &When::Head)?;
-            if let Some(edge) = store.lineages.owner(ix, LATEST) {
-                let owner = store.lineages.get(edge.owner).id;
+            let before = archive.state(ix, archive.lineages.head(), &When::Head)?;
+            if let Some(edge) = archive.lineages.last_owner(ix) {
+                let owner = archive.lineages.get(edge.owner).id;
                 return Err(CommitError::Owned { entity: id.entity_id(), owner });
             }
-            let revision = store.lineages.revision(ix, LATEST).unwrap_or(Revision(0));
+            let revision = archive.lineages.last_revision(ix);
             batch.proposal.expected.push(ExpectedHead::At(ix, revision));
             batch.proposal.removed.push((ix, before));
             Ok(())
@@ -108,24 +110,26 @@ impl<'r> Batch<'r> {
     pub fn revert<T: Entity>(self, id: Id<T>, when: impl Into<When>) -> Self {
         let when = when.into();
         self.attempt(|batch| {
-            let store = &batch.caller.registry.inner.store;
+            let archive = &batch.caller.registry.inner.archive;
             let ix = batch.locate(id)?;
-            let then = store.state(ix, store.position(Some(ix), &when)?, &when)?;
-            let head = store.lineages.head();
-            let revision = store.lineages.revision(ix, head).unwrap_or(Revision(0));
-            match store.lineages.alive(ix, head) {
+            let then = archive.state(ix, archive.position(Some(ix), &when)?, &when)?;
+            let head = archive.lineages.head();
+            let revision = archive.lineages.revision(ix, head)?.unwrap_or(Revision(0));
+            match archive.lineages.alive(ix, head) {
                 Ok(()) => {
-                    let before = store.state(ix, head, &When::Head)?;
+                    let before = archive.state(ix, head, &When::Head)?;
                     batch.proposal.expected.push(ExpectedHead::At(ix, revision));
                     batch.proposal.inputs.push(Input { ix, before, after: then });
                 }
                 Err(gone) => {
-                    if let Some(edge) = store.lineages.owner(ix, LATEST) {
+                    if let Some(edge) = archive.lineages.last_owner(ix) {
                         // Where it stood is its owner's to say.
-                        let owner = store.lineages.get(edge.owner).id;
+                        let owner = archive.lineages.get(edge.owner).id;
                         return Err(match gone {
-                            Gone::Removed { .. } => CommitError::WasOwned { entity: id.entity_id(), owner },
-                            Gone::NotYet => store.gone(id.entity_id(), gone, &when).into(),
+                            Gone::Removed { .. } | Gone::Ended { .. } => {
+                                CommitError::WasOwned { entity: id.entity_id(), owner }
+                            }
+                            Gone::NotYet | Gone::Unreadable(_) => archive.gone(id.entity_id(), gone, &when).into(),
                         });
                     }
                     batch.proposal.created.push(then);
@@ -139,14 +143,50 @@ impl<'r> Batch<'r> {
     pub fn expect(self, id: impl Into<EntityId>, expected: Expected) -> Self {
         let id = id.into();
         self.attempt(|batch| {
-            let store = &batch.caller.registry.inner.store;
+            let archive = &batch.caller.registry.inner.archive;
             match expected {
                 Expected::Any => {}
                 Expected::Absent => batch.proposal.expected.push(ExpectedHead::Absent(id)),
-                Expected::At(revision) => batch.proposal.expected.push(ExpectedHead::At(store.locate(id)?, revision)),
+                Expected::At(revision) => batch.proposal.expected.push(ExpectedHead::At(archive.locate(id)?, revision)),
             }
             Ok(())
         })
+    }
+
+    /// Adds a part under a savepoint: if something is wrong with it, it alone is left out, and the batch goes on as if
+    /// it had never been there. Parts may have parts of their own. O(batch), for the part must fit what is there already.
+    ///
+    /// ```
+    /// # use heirloom::prelude::*;
+    /// # #[derive(Entity, Clone)]
+    /// # struct Student { id: Id<Student>, name: String }
+    /// # let registry = Registry::in_memory();
+    /// # let (ann, bob) = (Student { id: Id::new(), name: "Ann".into() }, Student { id: Id::new(), name: "Bob".into() });
+    /// let mut batch = registry.by("dean").batch().add(ann.clone());
+    /// let left_out = batch.nested(|part| part.add(bob).add(ann)).unwrap_err();
+    /// assert!(left_out.to_string().contains("stands twice"));
+    /// assert_eq!(batch.commit()?.versions()?.len(), 1);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What was wrong with the part, as [`Batch::commit`] would say it. What others commit later is found there.
+    pub fn nested(&mut self, part: impl FnOnce(Self) -> Self) -> Result<(), CommitError> {
+        let part = part(Self::new(self.caller.clone()));
+        if let Some(error) = part.error {
+            return Err(error);
+        }
+        if self.error.is_some() {
+            return Ok(());
+        }
+        let whole = self.proposal.clone().with(part.proposal);
+        refuse_overlaps(&self.caller, &whole)?;
+        let archive = &self.caller.registry.inner.archive;
+        let mut trial = whole.clone();
+        let prepared = caught(|| archive.prepare(&mut trial))?;
+        archive.check(&prepared.unwrap_or_else(|| Prepared::only(trial.expected)))?;
+        self.proposal = whole;
+        Ok(())
     }
 
     /// Commits it all. A commit that changes nothing is an entry without versions.
@@ -157,42 +197,38 @@ impl<'r> Batch<'r> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
-        self.refuse_overlaps()?;
+        refuse_overlaps(&self.caller, &self.proposal)?;
         let registry = self.caller.registry;
-        let store = &registry.inner.store;
-        let prepared = caught(|| store.prepare(&mut self.proposal))?;
+        let archive = &registry.inner.archive;
+        let prepared = caught(|| archive.prepare(&mut self.proposal))?;
         let prepared = prepared.unwrap_or_else(|| Prepared::only(self.proposal.expected));
         let mut info = self.caller.info(None);
-        let committed = self.caller.commit(Some(prepared), &mut info, |committed| committed_by(None, committed))?;
+        let committed = self.caller.commit(Some(prepared), &mut info, || committed_by(None))?;
         Ok(Outcome::new((), committed, registry.history()))
     }
+}
 
-    fn refuse_overlaps(&self) -> Result<(), CommitError> {
-        let lineages = &self.caller.registry.inner.store.lineages;
-        let mut parts: Vec<Ix> = self
-            .proposal
-            .inputs
-            .iter()
-            .map(|input| input.ix)
-            .chain(self.proposal.removed.iter().map(|(ix, _)| *ix))
-            .collect();
-        parts.sort_unstable();
-        if let Some(pair) = parts.windows(2).find(|pair| pair[0] == pair[1]) {
-            let entity = lineages.get(pair[0]).id;
-            return Err(CommitError::Overlap { outer: entity, inner: entity });
-        }
-        for part in &parts {
-            let mut owner = lineages.owner(*part, LATEST);
-            while let Some(edge) = owner {
-                if parts.binary_search(&edge.owner).is_ok() {
-                    let (outer, inner) = (lineages.get(edge.owner).id, lineages.get(*part).id);
-                    return Err(CommitError::Overlap { outer, inner });
-                }
-                owner = lineages.owner(edge.owner, LATEST);
-            }
-        }
-        Ok(())
+/// Refuses parts of which one owns another.
+fn refuse_overlaps(caller: &Caller<'_>, proposal: &Proposal) -> Result<(), CommitError> {
+    let lineages = &caller.registry.inner.archive.lineages;
+    let inputs = proposal.inputs.iter().map(|input| input.ix);
+    let mut parts: Vec<Ix> = inputs.chain(proposal.removed.iter().map(|(ix, _)| *ix)).collect();
+    parts.sort_unstable();
+    if let Some(pair) = parts.windows(2).find(|pair| pair[0] == pair[1]) {
+        let entity = lineages.get(pair[0]).id;
+        return Err(CommitError::Overlap { outer: entity, inner: entity });
     }
+    for part in &parts {
+        let mut owner = lineages.last_owner(*part);
+        while let Some(edge) = owner {
+            if parts.binary_search(&edge.owner).is_ok() {
+                let (outer, inner) = (lineages.get(edge.owner).id, lineages.get(*part).id);
+                return Err(CommitError::Overlap { outer, inner });
+            }
+            owner = lineages.last_owner(edge.owner);
+        }
+    }
+    Ok(())
 }
 
 impl<'r> Caller<'r> {

@@ -5,11 +5,13 @@ use std::marker::PhantomData;
 use serde_json::Value as Json;
 
 use super::caller::Caller;
+use super::context::Context;
 use super::error::{ArgumentError, CallError};
 use super::kinds::{Access, Output, OutputKind, Param, ParamKind};
 use super::load::{Arg, Loading, Used};
 use super::outcome::Outcome;
 use super::table::Registered;
+use crate::entity::TypeRow;
 use crate::history::Proposal;
 use crate::log::AllGiven;
 
@@ -35,6 +37,8 @@ pub trait Signature {
     const COUNT: usize;
     /// The parameters, without names.
     fn parameters() -> Vec<Parameter>;
+    /// The types of the entities among them.
+    fn rows() -> Vec<&'static TypeRow>;
     /// Reads the arguments from JSON; an error comes with the number of the parameter.
     ///
     /// # Errors
@@ -52,7 +56,8 @@ pub trait Signature {
 
 /// A function or closure that a registry can run.
 ///
-/// Its parameters are `&T` or `&mut T` of entities, lists of these, and plain values; it gives back nothing, a plain
+/// Its parameters are `&T` or `&mut T` of entities, lists of these, and plain values, after a [`&Context`](Context) if it
+/// wants one; it gives back nothing, a plain
 /// value, entities (which are then created), or a tuple, list, option or `Result` of these.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be registered",
@@ -68,8 +73,11 @@ pub trait Callable<M>: Send + Sync + 'static {
     /// What it gives back.
     type Output: Output;
 
-    /// Runs it.
-    fn invoke(&self, slots: &mut <Self::Signature as Signature>::Slots) -> Self::Output;
+    /// Whether it takes the context of its run, before its parameters.
+    const TAKES_CONTEXT: bool = false;
+
+    /// Runs it; `context` is there if it takes one.
+    fn invoke(&self, context: Option<&Context>, slots: &mut <Self::Signature as Signature>::Slots) -> Self::Output;
 }
 
 /// Arguments for the parameters `S`: a tuple, one for each.
@@ -86,7 +94,7 @@ pub trait Arguments<S: Signature> {
     /// One does not fit.
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<S::Slots, (usize, ArgumentError)>;
     /// Tells them what their entities became.
-    fn refresh(&mut self, loading: &Loading<'_>);
+    fn refresh(&mut self);
 }
 
 type SlotOf<P> = <<P as Param>::Kind as ParamKind<P>>::Slot;
@@ -109,6 +117,10 @@ macro_rules! arities {
                     several: KindOf::<$param>::SEVERAL,
                     type_name: KindOf::<$param>::type_name(),
                 }),*]
+            }
+            fn rows() -> Vec<&'static TypeRow> {
+                let rows: [Option<&'static TypeRow>; $count] = [$(KindOf::<$param>::row()),*];
+                rows.into_iter().flatten().collect()
             }
             fn read(json: &[&Json], loading: &mut Loading<'_>) -> Result<Self::Slots, (usize, ArgumentError)> {
                 let _ = (json, &loading);
@@ -144,13 +156,37 @@ macro_rules! arities {
             type Signature = fn($($param),*);
             type Output = Out;
 
-            fn invoke(&self, slots: &mut ($(SlotOf<$param>,)*)) -> Out {
+            fn invoke(&self, _: Option<&Context>, slots: &mut ($(SlotOf<$param>,)*)) -> Out {
                 // Through a bound of its own: `self` fits the items of `slots` by the higher-ranked one alone.
                 fn through<$($param,)* Out>(function: impl Fn($($param),*) -> Out, $($name: $param),*) -> Out {
                     function($($name),*)
                 }
                 let _ = &slots;
                 through(self, $(KindOf::<$param>::item(&mut slots.$index)),*)
+            }
+        }
+
+        impl<Func, Out, $($param: Param),*> Callable<fn(&Context, $($param),*) -> Out> for Func
+        where
+            Func: Fn(&Context, $($param),*) -> Out + Send + Sync + 'static,
+            Func: for<'s> Fn(&Context, $(ItemOf<'s, $param>),*) -> Out,
+            $(KindOf<$param>: ParamKind<$param>,)*
+            Out: Output,
+        {
+            type Signature = fn($($param),*);
+            type Output = Out;
+            const TAKES_CONTEXT: bool = true;
+
+            fn invoke(&self, context: Option<&Context>, slots: &mut ($(SlotOf<$param>,)*)) -> Out {
+                fn through<$($param,)* Out>(
+                    (function, context): (impl Fn(&Context, $($param),*) -> Out, &Context),
+                    $($name: $param),*
+                ) -> Out {
+                    function(context, $($name),*)
+                }
+                let _ = &slots;
+                let context = context.expect("a callable that takes one is given one");
+                through((self, context), $(KindOf::<$param>::item(&mut slots.$index)),*)
             }
         }
 
@@ -168,9 +204,8 @@ macro_rules! arities {
                 }
                 Ok(($(self.$index.load(loading).map_err(|error| ($index, error))?,)*))
             }
-            fn refresh(&mut self, loading: &Loading<'_>) {
-                let _ = loading;
-                $(self.$index.refresh(loading);)*
+            fn refresh(&mut self) {
+                $(self.$index.refresh();)*
             }
         }
     )*};
@@ -189,6 +224,7 @@ arities! {
 /// A callable without its types.
 pub(super) trait AnyCallable: Send + Sync {
     fn parameters(&self) -> Vec<Parameter>;
+    fn rows(&self) -> Vec<&'static TypeRow>;
     fn output(&self) -> String;
     fn creates(&self) -> bool;
     fn execute(
@@ -208,6 +244,9 @@ impl<M: 'static, F: Callable<M>> AnyCallable for Typed<F, M> {
     fn parameters(&self) -> Vec<Parameter> {
         F::Signature::parameters()
     }
+    fn rows(&self) -> Vec<&'static TypeRow> {
+        F::Signature::rows()
+    }
     fn output(&self) -> String {
         <F::Output as Output>::Kind::type_name()
     }
@@ -222,7 +261,8 @@ impl<M: 'static, F: Callable<M>> AnyCallable for Typed<F, M> {
     ) -> Result<Outcome<Json>, CallError> {
         let mut loading = Loading::new(caller);
         let mut slots = caller.loaded(registered, || F::Signature::read(arguments, &mut loading))?;
-        let outcome = caller.run(&self.function, registered, &mut slots)?;
+        let (value, begun) = caller.run(&self.function, registered, &mut slots)?;
+        let outcome = caller.settle(registered, value, begun)?;
         Ok(outcome.map(|value| <F::Output as Output>::Kind::json(&value)))
     }
 }

@@ -9,6 +9,8 @@ use serde_json::Value as Json;
 use smallvec::SmallVec;
 
 use super::callable::{Arguments, Callable, Signature};
+use super::conflict::Conflict;
+use super::context::Context;
 use super::error::{ArgumentError, CallError};
 use super::held::{Strays, said_by};
 use super::kinds::{Output, OutputKind};
@@ -19,10 +21,10 @@ use super::table::Registered;
 use super::{Access, Registry};
 use crate::children::LoadFailure;
 use crate::entity::EncodeFailure;
-use crate::history::{CommitError, Committed, History, Info, Prepared, Proposal, ReadError};
+use crate::history::{Begun, CommitError, Committed, History, Info, Prepared, Proposal, ReadError};
 use crate::id::with_ids;
 use crate::log::{AllGiven, Ran, RunEnd, Said};
-use crate::when::{LATEST, Timestamp};
+use crate::when::Timestamp;
 
 /// Calls and commits in somebody's name: `registry.by("dean").call(raise, (ann, 0.3))?`.
 #[derive(Clone)]
@@ -33,6 +35,7 @@ pub struct Caller<'r> {
     pub(super) time: Option<Timestamp>,
     pub(super) observed: bool,
     pub(super) strays: Strays,
+    pub(super) conflict: Conflict,
 }
 
 /// What a value of a callable's output is to its caller.
@@ -40,7 +43,14 @@ pub type ValueOf<O> = <<O as Output>::Kind as OutputKind<O>>::Value;
 
 impl<'r> Caller<'r> {
     pub(super) fn new(registry: &'r Registry) -> Self {
-        Self { registry, said: None, time: None, observed: true, strays: registry.inner.strays }
+        Self {
+            registry,
+            said: None,
+            time: None,
+            observed: true,
+            strays: registry.inner.strays,
+            conflict: registry.inner.conflict,
+        }
     }
 
     fn said(&mut self) -> &mut Said {
@@ -91,6 +101,12 @@ impl<'r> Caller<'r> {
         self
     }
 
+    /// What becomes of a run whose inputs someone commits to meanwhile.
+    pub fn on_conflict(mut self, conflict: Conflict) -> Self {
+        self.conflict = conflict;
+        self
+    }
+
     /// Runs a registered function: the function itself, then its arguments as a tuple.
     ///
     /// An entity is given by its `Id<T>` or as `&mut Held<T>`. The run works on copies; what it changed becomes one
@@ -117,25 +133,45 @@ impl<'r> Caller<'r> {
             );
         }
         let tables = self.registry.inner.table.now();
-        let Some(registered) = tables.by_type(TypeId::of::<F>()) else {
-            return Err(CallError::Unregistered { function: std::any::type_name::<F>().to_owned() });
+        let registered = tables.by_type(TypeId::of::<F>()).ok_or_else(unregistered::<F>)?;
+        let mut run = |caller: &Self| {
+            let (value, begun) = caller.start(&function, registered, &mut arguments)?;
+            caller.settle(registered, value, begun)
         };
+        let outcome = match self.conflict {
+            Conflict::Fail => run(self)?,
+            conflict => conflict.run(|conflict| run(&Self { conflict, ..self.clone() }))?,
+        };
+        arguments.refresh();
+        Ok(outcome)
+    }
+
+    /// Loads the arguments of a registered function and runs it; its commit is made or under way.
+    pub(super) fn start<F, M, A>(
+        &self,
+        function: &F,
+        registered: &Registered,
+        arguments: &mut A,
+    ) -> Result<(ValueOf<F::Output>, Begun), CallError>
+    where
+        F: Callable<M>,
+        A: Arguments<F::Signature>,
+    {
         let mut loading = Loading::new(self);
         let mut slots = None;
         self.loaded(registered, || {
             slots = Some(arguments.load(&mut loading)?);
             Ok(())
         })?;
-        let outcome = self.run(&function, registered, slots.as_mut().expect("they were loaded"))?;
-        arguments.refresh(&loading);
-        Ok(outcome)
+        self.run(function, registered, slots.as_mut().expect("they were loaded"))
     }
 
     /// Runs a callable by name, with arguments as a JSON list, or as an object once `.params([...])` named them.
     ///
     /// A parameter that is an entity takes an address, `"@<id>"`; a plain one takes its value, in which
-    /// `{"$at": "@<id>.field"}` stands for what is at that address. The value comes back as JSON, a created entity as
-    /// its address.
+    /// `{"$at": "@<id>.field"}` stands for what is at that address. Either may name a revision, `"@<id>#3"`: what is read is
+    /// then as it was, and what is edited must still be at that one. The value comes back as JSON, a created entity as its
+    /// address.
     ///
     /// # Errors
     /// As for [`Caller::call`]; besides, no callable of this name, or arguments that do not fit.
@@ -146,16 +182,19 @@ impl<'r> Caller<'r> {
     fn execute_json(&self, name: &str, arguments: &Json) -> Result<Outcome<Json>, CallError> {
         let registered = self.registry.inner.table.by_name(name)?;
         let given = in_order(&registered, arguments)?;
-        registered.callable.execute(self, &registered, &given)
+        self.conflict.run(|conflict| {
+            let caller = Self { conflict, ..self.clone() };
+            registered.callable.execute(&caller, &registered, &given)
+        })
     }
 
-    /// Runs a callable on what was loaded.
+    /// Runs a callable on what was loaded; its commit is made or under way.
     pub(super) fn run<F, M>(
         &self,
         function: &F,
         registered: &Registered,
         slots: &mut <F::Signature as Signature>::Slots,
-    ) -> Result<Outcome<ValueOf<F::Output>>, CallError>
+    ) -> Result<(ValueOf<F::Output>, Begun), CallError>
     where
         F: Callable<M>,
     {
@@ -165,14 +204,18 @@ impl<'r> Caller<'r> {
         }
         self.observe(|| {
             let mut entities = Vec::new();
-            let lineages = &self.registry.inner.store.lineages;
+            let lineages = &self.registry.inner.archive.lineages;
             F::Signature::used(slots, &mut |used| entities.push(lineages.get(used.ix).id));
             Observation::WillRun { callable: Arc::clone(registered.name()), entities }
         });
         // Kept before the run: afterwards plain arguments are gone, and entities are not what they were.
         let given = F::Signature::arguments(slots);
-        let mut info = self.info(Some(Ran { callable: Arc::clone(&registered.identity), given, end: None, nanos: 0 }));
-        let (returned, start, end) = self.invoke(|| function.invoke(slots));
+        let mut info = self.info(Some(Ran::new(Arc::clone(&registered.identity), given)));
+        let context = F::TAKES_CONTEXT.then(|| Context::new(self, registered));
+        let (returned, start, end) = self.invoke(|| function.invoke(context.as_ref(), slots));
+        if let (Some(drawn), Some(run)) = (context.as_ref().and_then(Context::drawn), &mut info.run) {
+            run.more().drawn = drawn;
+        }
         let duration = end - start;
         info.ran(end, duration);
         let returned = match returned {
@@ -185,11 +228,13 @@ impl<'r> Caller<'r> {
         let value = match catch_unwind(AssertUnwindSafe(unpack)) {
             Ok(Ok(value)) => value,
             Ok(Err(source)) => {
-                self.record_end(registered, info, RunEnd::Failed(source.to_string()));
-                return Err(CallError::Failed { callable: registered.name().to_string(), source });
+                let end = RunEnd::Failed(source.to_string());
+                let error = CallError::Failed { callable: registered.name().to_string(), source };
+                return Err(self.record_end(registered, info, end, error));
             }
             Err(payload) => return Err(self.unwound(registered, info, payload)),
         };
+        self.registry.inner.archive.concern(&mut info, &created);
         let prepared = if plan.strategy.writes() {
             let prepared = catch_unwind(AssertUnwindSafe(|| {
                 if !F::Signature::changed(slots) && created.is_empty() {
@@ -197,7 +242,7 @@ impl<'r> Caller<'r> {
                 }
                 let mut proposal = Proposal { created, ..Proposal::default() };
                 F::Signature::collect(slots, &mut proposal);
-                self.registry.inner.store.prepare(&mut proposal)
+                self.registry.inner.archive.prepare(&mut proposal)
             }));
             match prepared {
                 Ok(Ok(prepared)) => prepared,
@@ -207,7 +252,16 @@ impl<'r> Caller<'r> {
         } else {
             None
         };
-        match self.commit(prepared, &mut info, |committed| committed_by(Some(registered), committed)) {
+        match self.begin(prepared, &mut info, || committed_by(Some(registered))) {
+            Ok(begun) => Ok((value, begun)),
+            Err(source) => Err(self.refused(registered, info, source)),
+        }
+    }
+
+    /// Waits for the commit of a run, and gives what came of it.
+    pub(super) fn settle<V>(&self, registered: &Registered, value: V, begun: Begun) -> Result<Outcome<V>, CallError> {
+        let mut info = Info::default();
+        match self.wait(begun, &mut info) {
             Ok(committed) => Ok(Outcome::new(value, committed, self.history())),
             Err(source) => Err(self.refused(registered, info, source)),
         }
@@ -228,7 +282,7 @@ impl<'r> Caller<'r> {
     }
 
     pub(super) fn info(&self, run: Option<Ran>) -> Info {
-        Info { said: self.said.clone(), time: self.time, run, ended: None }
+        Info { said: self.said.clone(), time: self.time, run, ..Info::default() }
     }
 
     /// Tells listeners, if there are any and they are to hear of it.
@@ -258,48 +312,83 @@ impl<'r> Caller<'r> {
     #[cold]
     fn began(&self, registered: &Registered) -> Info {
         let (callable, given) = (Arc::clone(&registered.identity), AllGiven::new());
-        self.info(Some(Ran { callable, given, end: None, nanos: 0 }))
+        self.info(Some(Ran::new(callable, given)))
     }
 
-    /// Commits, and tells listeners in the order of the log.
-    pub(super) fn commit(
+    /// Commits, and tells listeners in the order of the log. `observation` makes what makes what they hear.
+    pub(super) fn commit<O>(
         &self,
         prepared: Option<Prepared>,
         info: &mut Info,
-        observation: impl Fn(Committed) -> Observation,
-    ) -> Result<Committed, CommitError> {
+        observation: impl FnOnce() -> O,
+    ) -> Result<Committed, CommitError>
+    where
+        O: FnOnce(Committed) -> Observation + Send + 'static,
+    {
+        let begun = self.begin(prepared, info, observation)?;
+        self.wait(begun, info)
+    }
+
+    /// Commits, or leaves the commit under way.
+    #[inline]
+    fn begin<O>(
+        &self,
+        prepared: Option<Prepared>,
+        info: &mut Info,
+        observation: impl FnOnce() -> O,
+    ) -> Result<Begun, CommitError>
+    where
+        O: FnOnce(Committed) -> Observation + Send + 'static,
+    {
         let inner = &self.registry.inner;
-        let tell = |committed| inner.listeners.enqueue(observation(committed));
-        let heard = self.observed && inner.listeners.heard();
-        let committed = inner.store.commit(prepared, info, heard.then_some(&tell as &dyn Fn(Committed)))?;
-        if heard {
+        let tell = (self.observed && inner.listeners.heard()).then(|| {
+            let (listeners, observation) = (Arc::clone(&inner.listeners), observation());
+            move |committed| listeners.enqueue(observation(committed))
+        });
+        inner.archive.begin(prepared, info, tell)
+    }
+
+    /// Waits for a commit, and sees to it that listeners hear of it.
+    #[inline]
+    fn wait(&self, begun: Begun, info: &mut Info) -> Result<Committed, CommitError> {
+        let inner = &self.registry.inner;
+        let committed = match begun {
+            Begun::Made(committed) => committed,
+            Begun::UnderWay(ticket) => inner.archive.wait(ticket, info)?,
+        };
+        if self.observed && inner.listeners.heard() {
             inner.listeners.deliver();
         }
         Ok(committed)
     }
 
-    /// Writes the entry of a run that came to nothing.
+    /// Writes the entry of a run that came to nothing, and gives what it came to.
     #[cold]
-    fn record_end(&self, registered: &Registered, mut info: Info, end: RunEnd) {
+    fn record_end(&self, registered: &Registered, mut info: Info, end: RunEnd, error: CallError) -> CallError {
         let reason = match &end {
             RunEnd::Returned => String::new(),
             RunEnd::Failed(reason) | RunEnd::Panicked(reason) | RunEnd::Refused(reason) => reason.clone(),
         };
         if let Some(run) = &mut info.run {
-            run.end = Some(Box::new(end));
+            run.more().end = Some(end);
         }
-        let failed = |Committed { position, .. }| Observation::DidFail {
-            position,
-            callable: Arc::clone(registered.name()),
-            reason: reason.clone(),
+        let failed = || {
+            let callable = Arc::clone(registered.name());
+            move |Committed { position, .. }| Observation::DidFail { position, callable, reason }
         };
-        self.commit(None, &mut info, failed).expect("an entry without versions expects nothing");
+        match (self.commit(None, &mut info, failed), error) {
+            (Ok(_), error) => error,
+            // Nobody can do more about it than about the first refusal.
+            (Err(_), error @ CallError::Commit { source: CommitError::Store(_), .. }) => error,
+            (Err(source), ended) => CallError::Unrecorded { ended: Box::new(ended), source },
+        }
     }
 
     #[cold]
     fn refused(&self, registered: &Registered, info: Info, source: CommitError) -> CallError {
-        self.record_end(registered, info, RunEnd::Refused(source.to_string()));
-        CallError::Commit { callable: registered.name().to_string(), source }
+        let (again, end) = (self.conflict.runs_again(&source), RunEnd::Refused(source.to_string()));
+        let error = CallError::Commit { callable: registered.name().to_string(), source };
+        if again { error } else { self.record_end(registered, info, end, error) }
     }
 
     /// What an unwinding was: a child that could not be loaded, a value that could not be written, or a panic.
@@ -309,8 +398,8 @@ impl<'r> Caller<'r> {
         let payload = match payload.downcast::<LoadFailure>() {
             Ok(failure) => {
                 let source = failure.0;
-                self.record_end(registered, info, RunEnd::Refused(source.to_string()));
-                return CallError::Load { callable, source };
+                let end = RunEnd::Refused(source.to_string());
+                return self.record_end(registered, info, end, CallError::Load { callable, source });
             }
             Err(payload) => payload,
         };
@@ -319,8 +408,8 @@ impl<'r> Caller<'r> {
             Err(payload) => payload,
         };
         let message = said_by(payload);
-        self.record_end(registered, info, RunEnd::Panicked(message.clone()));
-        CallError::Panicked { callable, message }
+        let end = RunEnd::Panicked(message.clone());
+        self.record_end(registered, info, end, CallError::Panicked { callable, message })
     }
 
     /// Refuses an entity given twice, and two of which one owns the other, if one of the two is edited. O(depth).
@@ -329,9 +418,14 @@ impl<'r> Caller<'r> {
         registered: &Registered,
         used: impl FnOnce(&mut dyn FnMut(Used)),
     ) -> Result<(), CallError> {
-        let lineages = &self.registry.inner.store.lineages;
+        let lineages = &self.registry.inner.archive.lineages;
         let mut all: SmallVec<[Used; 4]> = SmallVec::new();
-        used(&mut |used| all.push(used));
+        used(&mut |used| {
+            // How an entity was is not touched by what becomes of it.
+            if !used.pinned {
+                all.push(used);
+            }
+        });
         let edits = |one: &Used, other: &Used| one.access == Access::Edits || other.access == Access::Edits;
         all.sort_unstable_by_key(|used| used.ix);
         for pair in all.windows(2) {
@@ -341,7 +435,7 @@ impl<'r> Caller<'r> {
             }
         }
         for inner in &all {
-            let mut owner = lineages.owner(inner.ix, LATEST);
+            let mut owner = lineages.last_owner(inner.ix);
             while let Some(edge) = owner {
                 let outer = all.binary_search_by_key(&edge.owner, |used| used.ix).map(|at| &all[at]);
                 if let Ok(outer) = outer
@@ -353,7 +447,7 @@ impl<'r> Caller<'r> {
                         inner: lineages.get(inner.ix).id,
                     });
                 }
-                owner = lineages.owner(edge.owner, LATEST);
+                owner = lineages.last_owner(edge.owner);
             }
         }
         Ok(())
@@ -361,12 +455,17 @@ impl<'r> Caller<'r> {
 }
 
 /// What listeners hear of a commit, or of a run that was committed.
-pub(super) fn committed_by(registered: Option<&Registered>, committed: Committed) -> Observation {
+pub(super) fn committed_by(registered: Option<&Registered>) -> impl FnOnce(Committed) -> Observation + Send + use<> {
     let callable = registered.map(|registered| Arc::clone(registered.name()));
-    match (callable, committed) {
+    move |committed| match (callable, committed) {
         (Some(callable), Committed { position, versions: 0 }) => Observation::DidNotChange { position, callable },
         (callable, Committed { position, versions }) => Observation::DidCommit { position, callable, versions },
     }
+}
+
+#[cold]
+pub(super) fn unregistered<F>() -> CallError {
+    CallError::Unregistered { function: std::any::type_name::<F>().to_owned() }
 }
 
 /// The arguments in the order of the parameters.

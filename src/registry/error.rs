@@ -3,8 +3,8 @@
 use serde_json::Value as Json;
 
 use super::kinds::Failure;
-use crate::children::LoadError;
-use crate::history::{CommitError, OtherRegistryError, ReadError};
+use crate::entity::LoadError;
+use crate::history::{CommitError, OtherRegistryError, ReadError, TypeError};
 use crate::id::EntityId;
 use crate::value::{DecodeError, JsonError};
 use crate::when::Revision;
@@ -13,6 +13,17 @@ use crate::when::Revision;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegisterError {
+    /// Two upcasters from one schema of one type.
+    #[error("{name} has an upcaster from schema {from} already: there can be one for each schema")]
+    UpcasterTwice {
+        /// The stored name of the type.
+        name: String,
+        /// The schema.
+        from: u32,
+    },
+    /// Two types of one stored name.
+    #[error(transparent)]
+    Type(#[from] TypeError),
     /// The name is taken.
     #[error("{name:?} is registered already, for {by}: choose another name")]
     NameTaken {
@@ -66,7 +77,8 @@ pub enum RegisterError {
 pub enum AddressError {
     /// It is no address.
     #[error(
-        "{address:?} is not an address: expected \"@<id>\", \"@<id>.field\", \"@<id>.list[3]\" or \"@<id>.map[\\\"key\\\"]\""
+        "{address:?} is not an address: expected \"@<id>\", \"@<id>.field\", \"@<id>.list[3]\" or \"@<id>.map[\\\"key\\\"]\", \
+         each also as of a revision, \"@<id>#3\""
     )]
     Malformed {
         /// The address.
@@ -130,7 +142,7 @@ pub enum ArgumentError {
     #[error(transparent)]
     OtherRegistry(#[from] OtherRegistryError),
     /// A held entity is not the newest.
-    #[error("{entity} is at {found}, not {expected}: someone committed since it was checked out; check it out again")]
+    #[error("{entity} is at {found}, not {expected}: someone committed since; look at it again, or check it out again")]
     Stale {
         /// The entity.
         entity: EntityId,
@@ -267,6 +279,15 @@ pub enum CallError {
         /// The callable.
         callable: String,
         /// Why.
+        #[source]
+        source: CommitError,
+    },
+    /// The callable came to nothing, and the store would not take that down either.
+    #[error("{ended}; the log does not have it, because {source}")]
+    Unrecorded {
+        /// What the run came to.
+        ended: Box<CallError>,
+        /// Why it is not in the log.
         #[source]
         source: CommitError,
     },

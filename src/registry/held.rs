@@ -13,7 +13,7 @@ use super::load::Loading;
 use crate::children::LoadFailure;
 use crate::diff::{Descend, Walk, Whole, diff_cells};
 use crate::entity::{AnyCell, Cell, EncodeFailure, Entity};
-use crate::history::{CommitError, ExpectedHead, Info, Input, OtherRegistryError, Proposal, Store};
+use crate::history::{Archive, CommitError, ExpectedHead, Info, Input, OtherRegistryError, Proposal, ReadError};
 use crate::id::Id;
 use crate::lineage::Ix;
 use crate::when::{LATEST, Revision};
@@ -37,7 +37,7 @@ pub enum Strays {
 #[derive(Clone)]
 pub struct Held<T> {
     /// Where it was checked out: its place there is no place anywhere else.
-    store: Arc<Store>,
+    archive: Arc<Archive>,
     pub(super) ix: Ix,
     id: Id<T>,
     revision: Revision,
@@ -46,9 +46,9 @@ pub struct Held<T> {
 }
 
 impl<T: Entity> Held<T> {
-    pub(super) fn new(store: Arc<Store>, loaded: Loaded<T>) -> Self {
+    pub(super) fn new(archive: Arc<Archive>, loaded: Loaded<T>) -> Self {
         let value = loaded.before.value().clone();
-        Self { store, ix: loaded.ix, id: loaded.id, revision: loaded.revision, base: loaded.before, value }
+        Self { archive, ix: loaded.ix, id: loaded.id, revision: loaded.revision, base: loaded.before, value }
     }
 
     /// The identity of the entity.
@@ -103,10 +103,9 @@ impl<T: Entity> Held<T> {
 
     /// Takes the newest version as its base and value. If copying that panics, all stays as it is, and is stale.
     pub(super) fn refresh(&mut self) {
-        let store = &self.store;
-        if let (Some(revision), Ok(cell)) =
-            (store.lineages.revision(self.ix, LATEST), store.lineages.cell(self.ix, LATEST))
-        {
+        let archive = &self.archive;
+        let revision = archive.lineages.last_revision(self.ix);
+        if let Ok(cell) = archive.lineages.cell(self.ix, LATEST) {
             let base: Arc<Cell<T>> = typed(cell);
             if let Ok(value) = catch_unwind(AssertUnwindSafe(|| base.value().clone())) {
                 (self.base, self.revision, self.value) = (base, revision, value);
@@ -116,9 +115,10 @@ impl<T: Entity> Held<T> {
 
     pub(super) fn check_newest(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
         let entity = self.id.entity_id();
-        self.check_registry(loading.store)?;
-        let found = loading.store.lineages.revision(self.ix, loading.at).unwrap_or(Revision(0));
-        loading.store.state(self.ix, loading.at, &crate::when::When::Head)?;
+        self.check_registry(loading.archive)?;
+        let found =
+            loading.archive.lineages.revision(self.ix, loading.at).map_err(ReadError::from)?.unwrap_or(Revision(0));
+        loading.archive.state(self.ix, loading.at, &crate::when::When::Head)?;
         if found == self.revision {
             return Ok(());
         }
@@ -126,15 +126,15 @@ impl<T: Entity> Held<T> {
     }
 
     /// Whether it was checked out of this registry.
-    pub(super) fn check_registry(&self, store: &Store) -> Result<(), OtherRegistryError> {
-        if std::ptr::eq(&raw const *self.store, store) {
+    pub(super) fn check_registry(&self, archive: &Archive) -> Result<(), OtherRegistryError> {
+        if std::ptr::eq(&raw const *self.archive, archive) {
             return Ok(());
         }
         Err(OtherRegistryError { entity: self.id.entity_id() })
     }
 
     fn loaded(&self) -> Loaded<T> {
-        Loaded { ix: self.ix, id: self.id, revision: self.revision, before: Arc::clone(&self.base) }
+        Loaded { ix: self.ix, id: self.id, revision: self.revision, before: Arc::clone(&self.base), pinned: false }
     }
 
     fn stray(&self, remedy: &'static str) -> ArgumentError {
@@ -176,15 +176,15 @@ impl<T: Entity> Held<T> {
                 }
             }
         }
-        Ok(Editing::of(self.loaded(), loading.store))
+        Ok(Editing::of(self.loaded(), loading.archive))
     }
 
     fn commit(&mut self, mut proposal: Proposal, loading: &mut Loading<'_>) -> Result<(), CommitError> {
-        let prepared = caught(|| loading.store.prepare(&mut proposal))?;
+        let prepared = caught(|| loading.archive.prepare(&mut proposal))?;
         let mut said = loading.caller.said.as_deref().cloned().unwrap_or_default();
         said.message = Some("edits made outside the registry".into());
         let mut info = Info { said: Some(Arc::new(said)), time: loading.caller.time, ..Info::default() };
-        let committed = loading.caller.commit(prepared, &mut info, |committed| committed_by(None, committed))?;
+        let committed = loading.caller.commit(prepared, &mut info, || committed_by(None))?;
         loading.at = committed.position;
         self.refresh();
         Ok(())

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::error::ArgumentError;
-use super::load::{Loading, Used};
+use super::load::{Loading, Read, Used};
 use crate::entity::{AnyCell, Cell, Entity, Field, NoSource, TypeRow, downcast, is_untouched};
-use crate::history::{ExpectedHead, Input, Proposal, Store};
+use crate::history::{Archive, ExpectedHead, Input, Proposal};
 use crate::id::Id;
 use crate::lineage::Ix;
 use crate::log::Given;
@@ -50,6 +50,10 @@ pub trait ParamKind<P> {
 
     /// The type in words.
     fn type_name() -> String;
+    /// The entity type.
+    fn row() -> Option<&'static TypeRow> {
+        None
+    }
     /// What the callable gets.
     fn item(slot: &mut Self::Slot) -> Self::Item<'_>;
     /// Reads the argument from JSON.
@@ -75,6 +79,8 @@ pub struct Loaded<T> {
     pub(super) id: Id<T>,
     pub(super) revision: Revision,
     pub(super) before: Arc<Cell<T>>,
+    /// Whether this very revision was asked for, be it the newest or not.
+    pub(super) pinned: bool,
 }
 
 /// An entity that a callable may change.
@@ -85,13 +91,13 @@ pub struct Editing<T> {
 }
 
 impl<T: Entity> Editing<T> {
-    pub(super) fn of(loaded: Loaded<T>, store: &Store) -> Self {
-        let after = Some(store.working_copy(loaded.ix, loaded.revision, loaded.before.value()));
+    pub(super) fn of(loaded: Loaded<T>, archive: &Archive) -> Self {
+        let after = Some(archive.working_copy(loaded.ix, loaded.revision, loaded.before.value()));
         Self { loaded, after }
     }
 
     fn used(&self, access: Access) -> Used {
-        Used { ix: self.loaded.ix, access }
+        self.loaded.used(access)
     }
 }
 
@@ -100,8 +106,16 @@ impl<T: Entity> Loaded<T> {
         Given::entity(self.ix, self.revision)
     }
 
-    fn expected(&self) -> ExpectedHead {
-        ExpectedHead::At(self.ix, self.revision)
+    fn used(&self, access: Access) -> Used {
+        Used { ix: self.ix, access, pinned: self.pinned }
+    }
+
+    /// What the head must be for what was made of this to be committed.
+    fn expect(&self, into: &mut Proposal) {
+        // What was is not changed by what comes.
+        if !self.pinned {
+            into.expected.push(ExpectedHead::At(self.ix, self.revision));
+        }
     }
 }
 
@@ -121,6 +135,9 @@ impl<T: Entity> ParamKind<&T> for ReadParam {
     fn type_name() -> String {
         T::META.full_name()
     }
+    fn row() -> Option<&'static TypeRow> {
+        Some(row_of::<T>())
+    }
     fn item(slot: &mut Loaded<T>) -> &T {
         slot.before.value()
     }
@@ -131,10 +148,10 @@ impl<T: Entity> ParamKind<&T> for ReadParam {
         slot.argument()
     }
     fn used(slot: &Loaded<T>, visit: &mut dyn FnMut(Used)) {
-        visit(Used { ix: slot.ix, access: Access::Reads });
+        visit(slot.used(Access::Reads));
     }
     fn collect(slot: &mut Loaded<T>, into: &mut Proposal) {
-        into.expected.push(slot.expected());
+        slot.expect(into);
     }
 }
 
@@ -154,11 +171,14 @@ impl<T: Entity> ParamKind<&mut T> for EditParam {
     fn type_name() -> String {
         T::META.full_name()
     }
+    fn row() -> Option<&'static TypeRow> {
+        Some(row_of::<T>())
+    }
     fn item(slot: &mut Editing<T>) -> &mut T {
         slot.after.as_mut().expect("a copy is given up after the run")
     }
     fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
-        Ok(Editing::of(loading.address(json)?, loading.store))
+        Ok(Editing::of(loading.newest_address(json)?, loading.archive))
     }
     fn argument(slot: &Editing<T>) -> Given {
         slot.loaded.argument()
@@ -174,7 +194,7 @@ impl<T: Entity> ParamKind<&mut T> for EditParam {
     }
     fn collect(slot: &mut Editing<T>, into: &mut Proposal) {
         let Editing { loaded, after } = slot;
-        into.expected.push(loaded.expected());
+        loaded.expect(into);
         if let Some(after) = after.take() {
             let before: Arc<dyn AnyCell> = Arc::<Cell<T>>::clone(&loaded.before);
             into.inputs.push(Input { ix: loaded.ix, before, after: Arc::new(Cell::new(after)) });
@@ -195,6 +215,9 @@ macro_rules! entity_lists {
 
             fn type_name() -> String {
                 format!("list<{}>", T::META.full_name())
+            }
+            fn row() -> Option<&'static TypeRow> {
+                Some(row_of::<T>())
             }
             fn item(slot: &mut Self::Slot) -> Self::Item<'_> {
                 slot.iter_mut().map(|one| <$one as ParamKind<$ref>>::item(one)).collect()
@@ -253,11 +276,12 @@ impl<V: Field> ParamKind<V> for PlainParam {
         if slot.read.is_empty() {
             return Given::value(value);
         }
-        Given::At(Box::new((value, slot.read.iter().map(|(ix, revision)| Given::entity(*ix, *revision)).collect())))
+        Given::At(Box::new((value, slot.read.iter().map(|read| Given::entity(read.ix, read.revision)).collect())))
     }
     fn used(_: &PlainSlot<V>, _: &mut dyn FnMut(Used)) {}
     fn collect(slot: &mut PlainSlot<V>, into: &mut Proposal) {
-        into.expected.extend(slot.read.iter().map(|(ix, revision)| ExpectedHead::At(*ix, *revision)));
+        let now = slot.read.iter().filter(|read| !read.pinned);
+        into.expected.extend(now.map(|read| ExpectedHead::At(read.ix, read.revision)));
     }
 }
 
@@ -265,7 +289,7 @@ impl<V: Field> ParamKind<V> for PlainParam {
 pub struct PlainSlot<V> {
     value: Option<V>,
     /// The entities in which it was found.
-    read: Vec<(Ix, Revision)>,
+    read: Vec<Read>,
 }
 
 impl<V> PlainSlot<V> {

@@ -1,13 +1,15 @@
 //! Loading what a callable is given: entities by their address, values from JSON.
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use super::caller::Caller;
 use super::error::{AddressError, ArgumentError};
 use super::held::Held;
 use super::kinds::{Access, Editing, Loaded, Param, ParamKind, PlainParam, PlainSlot, row_of, typed};
-use crate::entity::{Entity, Field};
-use crate::history::{ReadError, Store};
+use crate::entity::{AnyCell, Entity, Field};
+use crate::history::{Archive, ReadError};
 use crate::id::{EntityId, Id};
 use crate::lineage::Ix;
 use crate::value::Value;
@@ -18,49 +20,85 @@ use crate::when::{Position, Revision, When};
 pub struct Used {
     pub(super) ix: Ix,
     pub(super) access: Access,
+    /// Whether it is as it was at a revision that was asked for.
+    pub(super) pinned: bool,
+}
+
+/// An entity from which a value was read by its address.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Read {
+    pub(super) ix: Ix,
+    pub(super) revision: Revision,
+    /// Whether this very revision was asked for.
+    pub(super) pinned: bool,
 }
 
 /// Loads the arguments of one run, all as of one position.
 pub struct Loading<'r> {
     pub(super) caller: &'r Caller<'r>,
-    pub(super) store: &'r Store,
+    pub(super) archive: &'r Archive,
     pub(super) at: Position,
     /// What addresses within plain values were read from.
-    read: Vec<(Ix, Revision)>,
+    read: Vec<Read>,
 }
 
 impl<'r> Loading<'r> {
     pub(super) fn new(caller: &'r Caller<'r>) -> Self {
-        let store = &*caller.registry.inner.store;
-        Self { caller, store, at: store.lineages.head(), read: Vec::new() }
+        let archive = &*caller.registry.inner.archive;
+        // What fails here fails again where something is read, and there it is told.
+        _ = archive.refresh();
+        Self { caller, archive, at: archive.lineages.head(), read: Vec::new() }
     }
 
     /// What addresses were read from since this was last asked.
-    pub(super) fn take_read(&mut self) -> Vec<(Ix, Revision)> {
+    pub(super) fn take_read(&mut self) -> Vec<Read> {
         std::mem::take(&mut self.read)
     }
 
     /// The entity of an id.
     pub(super) fn entity<T: Entity>(&self, id: Id<T>) -> Result<Loaded<T>, ReadError> {
-        if let Some((ix, revision, before)) = self.store.lineages.newest(id.entity_id(), row_of::<T>(), self.at) {
-            return Ok(Loaded { ix, id, revision, before: typed(before) });
+        if let Some((ix, revision, before)) = self.archive.lineages.newest(id.entity_id(), row_of::<T>(), self.at) {
+            return Ok(Loaded { ix, id, revision, before: typed(before), pinned: false });
         }
-        let ix = self.store.locate_typed(id.entity_id(), row_of::<T>())?;
-        let before = self.store.state(ix, self.at, &When::Head)?;
-        let revision = self.store.lineages.revision(ix, self.at).unwrap_or(Revision(0));
-        Ok(Loaded { ix, id, revision, before: typed(before) })
+        let ix = self.archive.locate_typed(id.entity_id(), row_of::<T>())?;
+        let before = self.archive.state(ix, self.at, &When::Head)?;
+        let revision = self.archive.lineages.revision(ix, self.at).map_err(ReadError::from)?.unwrap_or(Revision(0));
+        Ok(Loaded { ix, id, revision, before: typed(before), pinned: false })
     }
 
-    /// The entity at an address `"@<id>"`.
+    /// The entity at an address `"@<id>"`, or as it was at a revision, `"@<id>#<revision>"`.
     pub(super) fn address<T: Entity>(&self, json: &Json) -> Result<Loaded<T>, ArgumentError> {
         let text = address_text(json).ok_or_else(|| {
             ArgumentError::expected(&format!("the address of a {}, such as \"@<id>\"", T::META.full_name()), json)
         })?;
-        let (id, path) = split(text)?;
+        let Address { id, revision, path } = split(text)?;
         if !path.is_empty() {
             return Err(AddressError::NotAnEntity { address: text.to_owned() }.into());
         }
-        Ok(self.entity(Id::from_entity_id(id))?)
+        let Some(revision) = revision else { return Ok(self.entity(Id::from_entity_id(id))?) };
+        let ix = self.archive.locate_typed(id, row_of::<T>())?;
+        let before = typed(self.at_revision(ix, revision)?);
+        Ok(Loaded { ix, id: Id::from_entity_id(id), revision, before, pinned: true })
+    }
+
+    /// The entity at an address, to be edited: if a revision was asked for, it must be the newest.
+    pub(super) fn newest_address<T: Entity>(&self, json: &Json) -> Result<Loaded<T>, ArgumentError> {
+        let asked: Loaded<T> = self.address(json)?;
+        if !asked.pinned {
+            return Ok(asked);
+        }
+        let newest = self.entity(asked.id)?;
+        if newest.revision == asked.revision {
+            return Ok(newest);
+        }
+        let entity = asked.id.entity_id();
+        Err(ArgumentError::Stale { entity, expected: asked.revision, found: newest.revision })
+    }
+
+    /// An entity as it was at a revision.
+    fn at_revision(&self, ix: Ix, revision: Revision) -> Result<Arc<dyn AnyCell>, ReadError> {
+        let when = When::Revision(revision);
+        self.archive.state(ix, self.archive.position(Some(ix), &when)?, &when)
     }
 
     /// A plain value, with what stands at each `{"$at": "@<id>.<field>..."}` in its place.
@@ -87,14 +125,19 @@ impl<'r> Loading<'r> {
 
     /// What stands at an address: a value, or a reference to the entity that it leads to.
     fn at_address(&mut self, text: &str) -> Result<Value, ArgumentError> {
-        let (id, path) = split(text)?;
-        let ix = self.store.locate(id)?;
-        let cell = self.store.state(ix, self.at, &When::Head)?;
+        let Address { id, revision, path } = split(text)?;
+        let ix = self.archive.locate(id)?;
+        let cell = match revision {
+            None => self.archive.state(ix, self.at, &When::Head)?,
+            Some(revision) => self.at_revision(ix, revision)?,
+        };
         if path.is_empty() {
             return Ok(Value::Reference(id));
         }
         // Whatever it owns is part of its state: a change down there is a revision of it.
-        self.read.push((ix, self.store.lineages.revision(ix, self.at).unwrap_or(Revision(0))));
+        let newest = || self.archive.lineages.revision(ix, self.at).map_err(ReadError::from);
+        let read = revision.map_or_else(newest, |revision| Ok(Some(revision)))?;
+        self.read.push(Read { ix, revision: read.unwrap_or(Revision(0)), pinned: revision.is_some() });
         let mut value = cell.entity().encode();
         if let Value::Variant(variant) = value {
             value = variant.1;
@@ -152,12 +195,30 @@ fn holds_address(json: &Json) -> bool {
     }
 }
 
-fn split(text: &str) -> Result<(EntityId, &str), AddressError> {
+/// An address, taken apart.
+struct Address<'t> {
+    id: EntityId,
+    /// As of which revision, if not now.
+    revision: Option<Revision>,
+    /// Where in it.
+    path: &'t str,
+}
+
+/// Takes apart `@<id>`, `@<id>#<revision>` and what follows either. A revision may be written as it prints, `r3`.
+fn split(text: &str) -> Result<Address<'_>, AddressError> {
     let malformed = || AddressError::Malformed { address: text.chars().take(80).collect() };
     let rest = text.strip_prefix('@').ok_or_else(malformed)?;
     let end = rest.find(['.', '[']).unwrap_or(rest.len());
-    let id = rest[..end].parse().map_err(|_| malformed())?;
-    Ok((id, &rest[end..]))
+    let (entity, path) = rest.split_at(end);
+    let (id, revision) = match entity.split_once('#') {
+        None => (entity, None),
+        Some((id, revision)) => {
+            let digits = revision.strip_prefix('r').unwrap_or(revision);
+            let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+            (id, Some(Revision(number.ok_or_else(malformed)?)))
+        }
+    };
+    Ok(Address { id: id.parse().map_err(|_| malformed())?, revision, path })
 }
 
 enum Step {
@@ -241,7 +302,7 @@ where
     }
 
     /// Tells it what its entity became.
-    fn refresh(&mut self, _loading: &Loading<'_>) {}
+    fn refresh(&mut self) {}
 }
 
 impl<T: Entity> Arg<&T> for Id<T> {
@@ -258,7 +319,7 @@ impl<T: Entity> Arg<&mut T> for Id<T> {
         Ok(loading.entity(*self).map(drop)?)
     }
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
-        Ok(Editing::of(loading.entity(*self)?, loading.store))
+        Ok(Editing::of(loading.entity(*self)?, loading.archive))
     }
 }
 
@@ -276,7 +337,7 @@ impl<T: Entity> Arg<Vec<&mut T>> for Vec<Id<T>> {
         Ok(self.iter().try_for_each(|id| loading.entity(*id).map(drop))?)
     }
     fn load(&mut self, loading: &mut Loading<'_>) -> Result<Vec<Editing<T>>, ArgumentError> {
-        self.iter().map(|id| Ok(Editing::of(loading.entity(*id)?, loading.store))).collect()
+        self.iter().map(|id| Ok(Editing::of(loading.entity(*id)?, loading.archive))).collect()
     }
 }
 
@@ -299,7 +360,7 @@ impl<T: Entity> Arg<&mut T> for &mut Held<T> {
         self.load_edits(loading)
     }
 
-    fn refresh(&mut self, _: &Loading<'_>) {
+    fn refresh(&mut self) {
         Held::refresh(self);
     }
 }

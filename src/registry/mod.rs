@@ -3,18 +3,25 @@
 mod batch;
 mod callable;
 mod caller;
+mod compact;
+mod conflict;
+mod context;
+mod erase;
 mod error;
 mod held;
 mod kinds;
 mod load;
 mod observe;
 mod outcome;
+mod pending;
 mod plain;
 mod table;
+mod types;
 
 use std::any::TypeId;
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -23,32 +30,36 @@ use serde_json::Value as Json;
 pub use batch::{Batch, Expected};
 pub use callable::{Arguments, Callable, Parameter, Signature};
 pub use caller::{Caller, ValueOf};
+pub use compact::{CompactError, Compaction, Retention};
+pub use conflict::Conflict;
+pub use context::Context;
 pub use error::{AddressError, ArgumentError, CallError, RegisterError};
 pub use held::{Held, Strays};
 pub use kinds::{Access, CreatedOutput, Failure, Output, OutputKind, Param, PlainOutput, PlainParam};
 pub use load::Arg;
 pub use observe::{Observation, Subscription};
 pub use outcome::Outcome;
+pub use pending::Pending;
 pub use plain::Plain;
 pub use table::Strategy;
 
 use crate::entity::Entity;
-use crate::history::{CommitError, History, ReadError, Store, TypeError};
+use crate::history::{Archive, CommitError, History, ReadError};
 use crate::id::{Id, Ids};
-use crate::schema::Layout;
+use crate::store::{Durability, Store, StoreError};
 use crate::when::{Clock, When};
-use callable::Typed;
-use kinds::row_of;
+use callable::{AnyCallable, Typed};
 use load::Loading;
 use observe::Listeners;
 use table::{Registered, Table};
 
 struct Inner {
-    store: Arc<Store>,
+    archive: Arc<Archive>,
     table: Table,
     listeners: Arc<Listeners>,
     ids: Option<Arc<dyn Ids>>,
     strays: Strays,
+    conflict: Conflict,
 }
 
 /// Where entities live and functions run on them. Cheap to clone: clones are the same registry.
@@ -75,12 +86,18 @@ pub struct Registry {
 
 /// Builds a registry with a clock, a source of ids or a default of its own.
 #[derive(Default)]
-#[must_use = "nothing is built until `in_memory`"]
+#[must_use = "nothing is built until `in_memory`, `open` or `over`"]
 pub struct Builder {
     clock: Option<Box<dyn Clock>>,
     ids: Option<Arc<dyn Ids>>,
     strays: Strays,
+    conflict: Conflict,
+    durability: Durability,
+    cache: Option<usize>,
 }
+
+/// How much of a store is held in memory unless somebody says otherwise.
+const CACHE: usize = 256 << 20;
 
 impl Builder {
     /// Takes the times of commits from this clock.
@@ -101,18 +118,49 @@ impl Builder {
         self
     }
 
+    /// What becomes of runs whose inputs someone commits to meanwhile, unless a call says otherwise.
+    pub fn on_conflict(mut self, conflict: Conflict) -> Self {
+        self.conflict = conflict;
+        self
+    }
+
+    /// When a commit returns, for a registry that is not in memory: [`Durability::Full`] unless said otherwise.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How many bytes of values are held in memory, for a registry that is not in memory alone: about, and 256 MiB
+    /// unless said otherwise. What was not used for a while is let go, and read again when it is asked for. Besides, each
+    /// entity that was ever looked at costs a few hundred bytes.
+    pub fn cache(mut self, bytes: usize) -> Self {
+        self.cache = Some(bytes);
+        self
+    }
+
     /// A registry that keeps everything in memory.
     #[must_use]
     pub fn in_memory(self) -> Registry {
-        Registry {
-            inner: Arc::new(Inner {
-                store: Arc::new(Store::new(self.clock)),
-                table: Table::default(),
-                listeners: Arc::default(),
-                ids: self.ids,
-                strays: self.strays,
-            }),
-        }
+        let archive = Archive::new(self.clock);
+        Registry::new(Arc::new(archive), self.ids, self.strays, self.conflict)
+    }
+
+    /// A registry that keeps everything in this file, which is made if it is not there. See [`Registry::open`].
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(feature = "sqlite")]
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Registry, StoreError> {
+        self.over(crate::store::SqliteStore::open(path)?)
+    }
+
+    /// A registry that keeps everything in this store.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn over(self, store: impl Store) -> Result<Registry, StoreError> {
+        let archive = Archive::over(Arc::new(store), self.durability, self.cache.unwrap_or(CACHE), self.clock)?;
+        Ok(Registry::new(archive, self.ids, self.strays, self.conflict))
     }
 }
 
@@ -212,15 +260,35 @@ impl Registry {
         Self::builder().in_memory()
     }
 
+    /// A registry that keeps everything in one file: it is there again when the file is next opened. The file is made if
+    /// it is not there.
+    ///
+    /// Opening reads no more than the newest entry, whatever the file holds; entities are read when somebody asks for
+    /// them. Several processes may have one file open. A commit is checked against what all of them committed; a read
+    /// takes in what others did, unless a commit of its own process is just under way, which then does. With the builder,
+    /// a file can be given another [`Durability`].
+    ///
+    /// # Errors
+    /// It is no store, was made by a newer version, is in a place where nothing can be written, or cannot be read.
+    #[cfg(feature = "sqlite")]
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::builder().open(path)
+    }
+
+    fn new(archive: Arc<Archive>, ids: Option<Arc<dyn Ids>>, strays: Strays, conflict: Conflict) -> Self {
+        let inner = Inner { archive, table: Table::default(), listeners: Arc::default(), ids, strays, conflict };
+        Self { inner: Arc::new(inner) }
+    }
+
     /// Begins a registry with a clock, a source of ids or a default of its own.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Registers a function or closure under a name.
+    /// Registers a function or closure under a name, and takes in the types of its entities.
     ///
     /// # Errors
-    /// The name is taken, or the function is registered already.
+    /// The name is taken, the function is registered already, or another type has the stored name of one of these.
     pub fn register<F, M>(&self, name: &str, function: F) -> Result<Registration, RegisterError>
     where
         F: Callable<M>,
@@ -228,24 +296,13 @@ impl Registry {
     {
         // Of a closure that captures something, or a function pointer, there can be several of one type.
         let by_type = size_of::<F>() == 0;
-        let callable = Box::new(Typed { function, marker: PhantomData::<fn() -> M> });
+        let callable: Box<dyn AnyCallable> = Box::new(Typed { function, marker: PhantomData::<fn() -> M> });
+        for row in callable.rows() {
+            self.inner.archive.types.admit_all(row)?;
+        }
         let registered = Registered::new(name.into(), TypeId::of::<F>(), std::any::type_name::<F>(), callable);
         let registered = self.inner.table.add(registered, by_type)?;
         Ok(Registration { registered, registry: self.clone() })
-    }
-
-    /// Takes in an entity type before its first entity comes.
-    ///
-    /// # Errors
-    /// Another type has the same stored name.
-    pub fn register_type<T: Entity>(&self) -> Result<(), TypeError> {
-        self.inner.store.types.admit(row_of::<T>())
-    }
-
-    /// The stored layout of an entity type, in words and as a digest.
-    #[must_use]
-    pub fn layout<T: Entity>(&self) -> Layout {
-        self.inner.store.types.layout(row_of::<T>())
     }
 
     /// What there is to know of a callable.
@@ -274,7 +331,27 @@ impl Registry {
     /// What was, when, and who did it.
     #[must_use]
     pub fn history(&self) -> History {
-        History::new(Arc::clone(&self.inner.store))
+        History::new(Arc::clone(&self.inner.archive))
+    }
+
+    /// What everything is kept in, for what a store does beside a history: [`sizes`](Store::sizes),
+    /// [`export`](crate::store::export). What is appended to it past the registry, the registry takes in when it next
+    /// commits.
+    ///
+    /// # Errors
+    /// [`StoreError::InMemory`] if the registry has none.
+    pub fn store(&self) -> Result<&dyn Store, StoreError> {
+        self.inner.archive.store()
+    }
+
+    /// Copies everything to a file where none is yet, while others go on reading and writing: the history as it was at
+    /// one moment of the call, whole entries alone. O(its size).
+    ///
+    /// # Errors
+    /// The registry is in memory, its store makes no copies ([`StoreError::Unsupported`]), something stands at the path,
+    /// or it cannot be written; then nothing is left there.
+    pub fn backup(&self, path: impl AsRef<Path>) -> Result<(), StoreError> {
+        self.store()?.backup(path.as_ref())
     }
 
     /// Calls and commits in somebody's name.
@@ -297,6 +374,18 @@ impl Registry {
         A: Arguments<F::Signature>,
     {
         self.caller().call(function, arguments)
+    }
+
+    /// See [`Caller::submit`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn submit<F, M, A>(&self, function: F, arguments: A) -> Result<Pending<'_, ValueOf<F::Output>, A>, CallError>
+    where
+        F: Callable<M>,
+        A: Arguments<F::Signature>,
+    {
+        self.caller().submit(function, arguments)
     }
 
     /// See [`Caller::execute`].
@@ -358,7 +447,7 @@ impl Registry {
     /// It is unknown, of another type, or removed.
     pub fn checkout<T: Entity>(&self, id: Id<T>) -> Result<Held<T>, ReadError> {
         let caller = self.caller();
-        Loading::new(&caller).entity(id).map(|loaded| Held::new(Arc::clone(&self.inner.store), loaded))
+        Loading::new(&caller).entity(id).map(|loaded| Held::new(Arc::clone(&self.inner.archive), loaded))
     }
 
     /// Hears everything that the registry does, until the subscription is dropped. Each observation is delivered once

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::diff::Changes;
-use crate::history::{Committed, Entry, History, Version};
+use crate::history::{Committed, Entry, History, ReadError, Version};
 use crate::when::Position;
 
 /// What came of a run or a commit: the value, and where the log has it.
@@ -48,21 +48,27 @@ impl<V> Outcome<V> {
     }
 
     /// Its entry in the log.
-    #[must_use]
-    pub fn entry(&self) -> Entry {
-        self.history.entry(self.committed.position).expect("an outcome is made after its entry is published")
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn entry(&self) -> Result<Entry, ReadError> {
+        self.history.entry(self.committed.position)
     }
 
-    /// What changed; worked out at each call, in O(c log n).
+    /// What changed; worked out at each call, in O(c log n). Where the store cannot be read, they say so:
+    /// [`Changes::unread`].
     #[must_use]
     pub fn changes(&self) -> Changes {
-        self.history.changes(self.committed.position).expect("an outcome is made after its entry is published")
+        let changes = self.history.changes(self.committed.position);
+        changes.unwrap_or_else(|error| Changes::unreadable(&error.to_string()))
     }
 
     /// The versions it made: those of what changed, then those of the owners that were carried along.
-    #[must_use]
-    pub fn versions(&self) -> Vec<Version> {
-        self.history.versions(self.committed.position).expect("an outcome is made after its entry is published")
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn versions(&self) -> Result<Vec<Version>, ReadError> {
+        self.history.versions(self.committed.position)
     }
 }
 

@@ -162,8 +162,8 @@ pub(super) struct Tables {
 
 impl Tables {
     /// The callable of a function's type.
-    pub(super) fn by_type(&self, type_id: TypeId) -> Option<&Registered> {
-        self.by_type.get(&type_id).map(|registered| &**registered)
+    pub(super) fn by_type(&self, type_id: TypeId) -> Option<&Arc<Registered>> {
+        self.by_type.get(&type_id)
     }
 }
 

@@ -88,7 +88,7 @@ impl Value {
 
 /// The shortest decimal of the f32: widening its bits would print digits it never had. Unless, rounded twice on the way
 /// back, it is another f32: 7.038531e-26 is.
-fn short_decimal(number: f32) -> f64 {
+pub(super) fn short_decimal(number: f32) -> f64 {
     let exact = f64::from(number);
     number.to_string().parse().ok().filter(|short| *short as f32 == number).unwrap_or(exact)
 }

@@ -4,6 +4,7 @@ mod bridge;
 mod decode;
 mod delta;
 mod json;
+mod stored;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -16,6 +17,11 @@ pub use decode::DecodeError;
 pub use delta::{ApplyError, Delta, Leaf};
 pub use json::JsonError;
 pub(crate) use json::json_name;
+#[cfg(feature = "fuzzing")]
+pub(crate) use stored::fuzz;
+pub(crate) use stored::{
+    Edit, Patch, StoredError, append_to as append_stored, from_bytes as from_stored, to_bytes as to_stored,
+};
 
 use crate::digest::Digester;
 use crate::id::EntityId;
@@ -131,6 +137,21 @@ impl Value {
     #[must_use]
     pub fn variant(name: impl Into<Name>, holds: Value) -> Self {
         Value::Variant(Box::new((name.into(), holds)))
+    }
+
+    /// A struct of these fields.
+    #[must_use]
+    pub fn fields<const N: usize>(fields: [(&'static str, Value); N]) -> Self {
+        Value::Struct(fields.into_iter().map(|(name, value)| (Name::Borrowed(name), value)).collect())
+    }
+
+    /// The text, if it is one.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
     }
 
     /// The field `name` of a struct, or the entry under that text in a map.

@@ -162,7 +162,7 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
 
 /// Identities 1, 2, 3.
 #[derive(Default)]
-pub(crate) struct Counting(AtomicU64);
+pub(crate) struct Counting(pub(crate) AtomicU64);
 
 impl Ids for Counting {
     fn next_id(&self) -> EntityId {
@@ -406,4 +406,29 @@ pub(crate) use for_all_folders;
 /// How many cases a property test tries: more where somebody asks for them.
 pub(crate) fn cases(usual: u32) -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
+}
+
+/// A directory of its own, which goes when nobody has it any more.
+#[derive(Debug)]
+pub(crate) struct Directory(std::path::PathBuf);
+
+impl Directory {
+    pub(crate) fn new(name: &str) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("heirloom-{name}-{}-{number}", std::process::id()));
+        _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).expect("a temporary directory can be made");
+        Self(path)
+    }
+
+    pub(crate) fn file(&self) -> std::path::PathBuf {
+        self.0.join("a.heirloom")
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        _ = std::fs::remove_dir_all(&self.0);
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use super::{ApplyError, Delta};
+use super::{ApplyError, Delta, weave};
 use crate::order::fewest_moves;
 use crate::value::Value;
 
@@ -107,16 +107,6 @@ pub(super) fn apply(
     if let Some((at, expected)) = gone.next() {
         return Err(ApplyError::new(format!("{expected} at {at}"), "the end of the list"));
     }
-    let mut kept = kept.into_iter();
-    for (index, item) in inserted {
-        while items.len() < *index {
-            match kept.next() {
-                Some(next) => items.push(next),
-                None => return Err(ApplyError::new(format!("{index} items"), items.len())),
-            }
-        }
-        items.push(item.clone());
-    }
-    items.extend(kept);
+    *items = weave(kept, inserted.iter().cloned())?;
     Ok(())
 }

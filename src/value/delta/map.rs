@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
 
-use super::{ApplyError, Delta};
+use super::{ApplyError, Delta, weave};
 use crate::order::fewest_moves;
 use crate::value::Value;
 
@@ -37,6 +37,10 @@ fn between_distinct(before: &[Entry], after: &[Entry], key: Option<&str>) -> Opt
             None => inserted.push((index, name.clone(), value.clone())),
         }
     }
+    let mut new: HashSet<&Value, ahash::RandomState> = HashSet::default();
+    if !inserted.iter().all(|(_, key, _)| new.insert(key)) {
+        return None;
+    }
     let mut moved = Vec::new();
     if !kept.is_sorted() {
         // Of the ways with as few moves, one that leaves entries where they are.
@@ -68,24 +72,14 @@ impl Entries<'_> {
         let mut coming = self.take_out(std::mem::take(entries), &mut kept)?;
         if !self.inserted.is_empty() {
             let there = kept.iter().chain(coming.iter().map(|(_, entry)| entry));
-            let keys: HashSet<&Value, ahash::RandomState> = there.map(|(key, _)| key).collect();
-            if let Some((_, key, _)) = self.inserted.iter().find(|(_, key, _)| keys.contains(key)) {
+            let mut keys: HashSet<&Value, ahash::RandomState> = there.map(|(key, _)| key).collect();
+            if let Some((_, key, _)) = self.inserted.iter().find(|(_, key, _)| !keys.insert(key)) {
                 return Err(ApplyError::new(format!("no entry {key}"), "one"));
             }
         }
         coming.extend(self.inserted.iter().map(|(index, key, value)| (*index, (key.clone(), value.clone()))));
         coming.sort_unstable_by_key(|(index, _)| *index);
-        let mut kept = kept.into_iter();
-        for (index, entry) in coming {
-            while entries.len() < index {
-                match kept.next() {
-                    Some(next) => entries.push(next),
-                    None => return Err(ApplyError::new(format!("{index} entries"), entries.len())),
-                }
-            }
-            entries.push(entry);
-        }
-        entries.extend(kept);
+        *entries = weave(kept, coming)?;
         Ok(())
     }
 
@@ -96,6 +90,9 @@ impl Entries<'_> {
             self.changed.iter().map(|(key, delta)| (key, delta)).collect();
         let mut moves: HashMap<usize, (usize, &Value), ahash::RandomState> =
             self.moved.iter().map(|(from, to, key)| (*from, (*to, key))).collect();
+        if changes.len() < self.changed.len() || moves.len() < self.moved.len() {
+            return Err(ApplyError::new("each entry to change or move once", "one twice"));
+        }
         let mut gone = self.removed.iter().peekable();
         let mut moved = Vec::with_capacity(self.moved.len());
         for (index, (key, mut value)) in entries.into_iter().enumerate() {

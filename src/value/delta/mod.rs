@@ -162,16 +162,7 @@ impl Delta {
                 map::Entries { removed, inserted, changed, moved }.apply(entries)?;
             }
             (Delta::Set { removed, inserted }, Value::Set(items)) => {
-                for gone in removed {
-                    let at = items.binary_search(gone).map_err(|_| ApplyError::new(gone, "no such member"))?;
-                    items.remove(at);
-                }
-                for new in inserted {
-                    let Err(at) = items.binary_search(new) else {
-                        return Err(ApplyError::new("no such member", new));
-                    };
-                    items.insert(at, new.clone());
-                }
+                apply_to_set(items, removed, inserted)?;
             }
             (Delta::Set { removed, inserted }, list @ (Value::List(_) | Value::Bytes(_))) => {
                 bag::apply(list, removed, inserted)?;
@@ -183,6 +174,44 @@ impl Delta {
         }
         Ok(())
     }
+}
+
+/// Changes the members of a set, which are sorted and stay so.
+pub(super) fn apply_to_set(items: &mut Vec<Value>, removed: &[Value], inserted: &[Value]) -> Result<(), ApplyError> {
+    for gone in removed {
+        let at = items.binary_search(gone).map_err(|_| ApplyError::new(gone, "no such member"))?;
+        items.remove(at);
+    }
+    for new in inserted {
+        let Err(at) = items.binary_search(new) else {
+            return Err(ApplyError::new("no such member", new));
+        };
+        items.insert(at, new.clone());
+    }
+    Ok(())
+}
+
+/// Puts what comes, by its rising places after, among what was kept.
+pub(super) fn weave<T>(
+    kept: impl IntoIterator<Item = T>,
+    coming: impl IntoIterator<Item = (usize, T)>,
+) -> Result<Vec<T>, ApplyError> {
+    let mut kept = kept.into_iter();
+    let mut woven = Vec::with_capacity(kept.size_hint().0);
+    for (index, new) in coming {
+        while woven.len() < index {
+            match kept.next() {
+                Some(next) => woven.push(next),
+                None => return Err(ApplyError::new(format!("{index} others"), woven.len())),
+            }
+        }
+        if woven.len() > index {
+            return Err(ApplyError::new(format!("a place {index} for what is new"), "it taken by another"));
+        }
+        woven.push(new);
+    }
+    woven.extend(kept);
+    Ok(woven)
 }
 
 fn same_names(before: &[(Name, Value)], after: &[(Name, Value)]) -> bool {

@@ -1,22 +1,30 @@
-//! Real input: 14 years of the world's countries, each state of the data set a commit, and what the history says of it.
+//! Real input: 14 years of the world's countries, each state of the data set a commit, kept in one file, and what the
+//! history says of it once the file is opened again.
 //!
-//! `cargo run --release --example countries -- [--on-duplicate last|refuse]` reads `countries-history.jsonl.zst` in
-//! `$HEIRLOOM_DATA`, else in `../shared/data`. Every total is counted from the changes that the engine found and printed
-//! beside the one that an independent script counted; a wrong one ends the program with an error.
+//! `cargo run --release --example countries -- [--on-duplicate last|refuse] [FILE]` reads `countries-history.jsonl.zst` in
+//! `$HEIRLOOM_DATA`, else in `../shared/data`, and keeps the history in the file, else in a temporary one. Every total is
+//! counted from the changes that the engine found and printed beside the one that an independent script counted; a wrong
+//! one ends the program with an error.
 #![expect(clippy::print_stdout, reason = "an example prints")]
+
+mod kept;
+mod totals;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use heirloom::prelude::*;
-use heirloom::{Change, ChangeKind, Delta, Position, RepeatedId, Version};
+use heirloom::store::SqliteStore;
+use heirloom::{Position, ReadError, RepeatedId, Version};
+use kept::KeptFile;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
+use totals::{Table, Totals};
 
 /// All countries.
 #[derive(Entity, Clone)]
@@ -92,64 +100,93 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let on_duplicate = on_duplicate()?;
-    let file = PathBuf::from(std::env::var_os("HEIRLOOM_DATA").unwrap_or_else(|| "../shared/data".into()))
+    let arguments = Arguments::of(std::env::args().skip(1))?;
+    let source = PathBuf::from(std::env::var_os("HEIRLOOM_DATA").unwrap_or_else(|| "../shared/data".into()))
         .join("countries-history.jsonl.zst");
-    if !file.exists() {
-        println!("Skipped: there is no {}. Say where it is with HEIRLOOM_DATA=<directory>.", file.display());
+    if !source.exists() {
+        println!("Skipped: there is no {}. Say where it is with HEIRLOOM_DATA=<directory>.", source.display());
         return Ok(());
     }
     println!("The world's countries, from countries.json of github.com/mledoze/countries.");
     println!("The data is made available under the Open Database License, ODbL 1.0.");
     println!();
 
-    let mut import = Import::new(on_duplicate);
-    each_state(&file, |number, state| import.take(number, state))?;
-    let kept = import.kept();
+    let file = KeptFile::at(arguments.file)?;
+    let mut import = Import::new(Registry::open(&file.path)?, arguments.on_duplicate);
+    if import.registry.history().head() != Position(0) {
+        return Err(
+            format!("there is a history in {} already: name a file that is not there", file.path.display()).into()
+        );
+    }
+    let unpacked = each_state(&source, |number, state| import.take(number, state))?;
+    // All that is said from here on comes from the file.
+    import = import.reopened(&file.path)?;
     let wrong = import.report()?;
-
-    let start = Instant::now();
-    let mut positions = import.positions.iter();
-    each_state(&file, |number, state| {
-        // A state that was refused has no position.
-        match positions.next().expect("as many as there were states") {
-            Some(position) => import.check_reads_back(number, *position, state),
-            None => Ok(()),
-        }
-    })?;
-    println!();
-    println!(
-        "Read back: all {kept} states equal the lines that they came from ({:.1} s, reading the file again included).",
-        start.elapsed().as_secs_f64()
-    );
+    import.read_back(&source)?;
+    drop(import);
+    print_sizes(&file.path, &source, unpacked)?;
     if wrong > 0 {
         return Err(format!("{wrong} of the totals are wrong").into());
     }
     Ok(())
 }
 
-fn on_duplicate() -> Result<OnDuplicate, String> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] | ["--on-duplicate", "last"] => Ok(OnDuplicate::Last),
-        ["--on-duplicate", "refuse"] => Ok(OnDuplicate::Refuse),
-        _ => Err(format!("expected nothing or `--on-duplicate last|refuse`, found `{}`", arguments.join(" "))),
+struct Arguments {
+    on_duplicate: OnDuplicate,
+    /// Where the history is to be kept.
+    file: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn of(mut given: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut arguments = Self { on_duplicate: OnDuplicate::Last, file: None };
+        while let Some(argument) = given.next() {
+            match argument.as_str() {
+                "--on-duplicate" => match given.next().as_deref() {
+                    Some("last") => arguments.on_duplicate = OnDuplicate::Last,
+                    Some("refuse") => arguments.on_duplicate = OnDuplicate::Refuse,
+                    other => return Err(format!("expected `last` or `refuse`, found `{}`", other.unwrap_or_default())),
+                },
+                file if arguments.file.is_none() && !file.starts_with('-') => arguments.file = Some(file.into()),
+                other => return Err(format!("expected `[--on-duplicate last|refuse] [FILE]`, found `{other}`")),
+            }
+        }
+        Ok(arguments)
     }
 }
 
-/// Reads the file state by state; the first is number 1.
+/// Prints how much the file takes, and the data that it was made of.
+fn print_sizes(path: &Path, source: &Path, unpacked: u64) -> Result<(), Box<dyn Error>> {
+    let kilobytes = |bytes: u64| format!("{} KB", (bytes + 500) / 1000);
+    let sizes = SqliteStore::open_read_only(path)?.sizes()?;
+    println!();
+    println!("The file of the history: {}.", kilobytes(sizes.file));
+    let mut tables = sizes.tables;
+    tables.sort_unstable_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    let most: Vec<String> =
+        tables.iter().take(4).map(|(name, bytes)| format!("{name} {}", kilobytes(*bytes))).collect();
+    println!("  of which {}", most.join(", "));
+    println!("The same states as JSON: {}; compressed as they came: {}.", kilobytes(unpacked), {
+        kilobytes(std::fs::metadata(source)?.len())
+    });
+    Ok(())
+}
+
+/// Reads the file state by state, the first is number 1; how many bytes it was, unpacked.
 fn each_state(
-    file: &PathBuf,
+    file: &Path,
     mut visit: impl FnMut(usize, State) -> Result<(), Box<dyn Error>>,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<u64, Box<dyn Error>> {
+    let mut bytes = 0;
     let mut decoder = zstd::Decoder::new(File::open(file)?)?;
     decoder.window_log_max(27)?;
     for (index, line) in BufReader::new(decoder).lines().enumerate() {
         let number = index + 1;
-        let state = serde_json::from_str(&line?).map_err(|error| format!("state {number}: {error}"))?;
-        visit(number, state)?;
+        let line = line?;
+        bytes += line.len() as u64 + 1;
+        visit(number, serde_json::from_str(&line).map_err(|error| format!("state {number}: {error}"))?)?;
     }
-    Ok(())
+    Ok(bytes)
 }
 
 /// A country that stands in one state twice.
@@ -179,19 +216,6 @@ fn keep_last(number: usize, countries: Vec<Country>, duplicates: &mut Vec<Duplic
     kept
 }
 
-/// What the engine said of all commits.
-#[derive(Default)]
-struct Totals {
-    added: Vec<(usize, String)>,
-    removed: Vec<(usize, String)>,
-    changed: usize,
-    fields: usize,
-    by_field: BTreeMap<String, usize>,
-    by_country: HashMap<EntityId, usize>,
-    reorders: usize,
-    unchanged: usize,
-}
-
 struct Import {
     registry: Registry,
     world: Id<World>,
@@ -208,9 +232,9 @@ struct Import {
 }
 
 impl Import {
-    fn new(on_duplicate: OnDuplicate) -> Self {
+    fn new(registry: Registry, on_duplicate: OnDuplicate) -> Self {
         Self {
-            registry: Registry::in_memory(),
+            registry,
             world: Id::from_entity_id(EntityId::derive("World", "countries")),
             on_duplicate,
             duplicates: Vec::new(),
@@ -221,6 +245,14 @@ impl Import {
             totals: Totals::default(),
             times: Vec::new(),
         }
+    }
+
+    /// With a registry that knows nothing but the file. The old one goes first.
+    fn reopened(mut self, path: &Path) -> Result<Self, Box<dyn Error>> {
+        self.registry = Registry::in_memory();
+        self.registry = Registry::open(path)?;
+        self.registry.register_type::<World>()?;
+        Ok(self)
     }
 
     fn kept(&self) -> usize {
@@ -272,6 +304,26 @@ impl Import {
             self.totals.unchanged += 1;
         }
         self.totals.count(number, &outcome.changes(), &self.codes);
+        Ok(())
+    }
+
+    /// Reads the source again, and every state out of the history beside it.
+    fn read_back(&self, source: &Path) -> Result<(), Box<dyn Error>> {
+        let start = Instant::now();
+        let mut positions = self.positions.iter();
+        each_state(source, |number, state| {
+            // A state that was refused has no position.
+            match positions.next().expect("as many as there were states") {
+                Some(position) => self.check_reads_back(number, *position, state),
+                None => Ok(()),
+            }
+        })?;
+        let (kept, seconds) = (self.kept(), start.elapsed().as_secs_f64());
+        println!();
+        println!(
+            "Read back from the file: all {kept} states equal the lines that they came from ({seconds:.1} s, reading those \
+             included)."
+        );
         Ok(())
     }
 
@@ -379,6 +431,7 @@ impl Import {
         let mut names: Vec<(Json, Version)> = Vec::new();
         let versions = history.of(id)?;
         for version in versions.iter().rev() {
+            let version = version?;
             let name = history.at(id, version.revision)?.name;
             if names.last().is_none_or(|(last, _)| *last != name) {
                 names.push((name, version));
@@ -392,10 +445,10 @@ impl Import {
         let described: Vec<String> = names
             .iter()
             .map(|(name, version)| {
-                let (state, time) = (state(version.position), version.entry().time());
-                format!("{} from state {state} ({time})", common_name(name))
+                let (state, time) = (state(version.position), version.entry()?.time());
+                Ok(format!("{} from state {state} ({time})", common_name(name)))
             })
-            .collect();
+            .collect::<Result<_, ReadError>>()?;
         for (index, line) in described.iter().enumerate() {
             match index {
                 1 => table.row("", line.as_str(), "Eswatini from state 153 (2018-09-20T14:56:27Z)"),
@@ -434,73 +487,4 @@ fn advance(countries: &mut Children<Country>, next: Vec<Country>) -> Result<(), 
         }
     }
     Ok(())
-}
-
-impl Totals {
-    /// Counts what the engine found in one commit.
-    fn count(&mut self, number: usize, changes: &[Change], codes: &HashMap<EntityId, String>) {
-        let code = |change: &Change| codes.get(&change.entity.id).cloned().unwrap_or_default();
-        let mut changed: HashSet<EntityId> = HashSet::new();
-        let mut reordered = false;
-        for change in changes.iter().filter(|change| change.entity.type_name == "Country") {
-            match &change.kind {
-                ChangeKind::Added { .. } => self.added.push((number, code(change))),
-                ChangeKind::Removed { .. } => self.removed.push((number, code(change))),
-                ChangeKind::Changed { field, delta } => {
-                    changed.insert(change.entity.id);
-                    for field in fields_of(field, delta) {
-                        self.fields += 1;
-                        *self.by_field.entry(field).or_default() += 1;
-                    }
-                }
-                ChangeKind::Reordered { .. } => reordered = true,
-                _ => {}
-            }
-        }
-        self.changed += changed.len();
-        self.reorders += usize::from(reordered);
-        for id in changed {
-            *self.by_country.entry(id).or_default() += 1;
-        }
-    }
-}
-
-/// The fields of the data set that differ: the name by itself, all others as entries of one map.
-fn fields_of(field: &str, delta: &Delta) -> Vec<String> {
-    let key = |key: &Value| match key {
-        Value::Text(text) => text.to_string(),
-        other => other.to_string(),
-    };
-    match delta {
-        Delta::Map { removed, inserted, changed, .. } if field == "fields" => removed
-            .iter()
-            .chain(inserted)
-            .map(|(_, name, _)| key(name))
-            .chain(changed.iter().map(|(name, _)| key(name)))
-            .collect(),
-        _ => vec![field.to_owned()],
-    }
-}
-
-/// Rows of what was found beside what was expected.
-struct Table {
-    compared: bool,
-    wrong: usize,
-}
-
-impl Table {
-    fn row(&mut self, what: &str, found: impl ToString, expected: &str) {
-        let found = found.to_string();
-        let verdict = match (self.compared, found == expected) {
-            (false, _) => "",
-            (true, true) => "ok",
-            (true, false) => "WRONG",
-        };
-        self.wrong += usize::from(verdict == "WRONG");
-        // What is long is the same on both sides, unless it is wrong.
-        match found.len() > 22 && verdict != "WRONG" {
-            true => println!("{what:<20} {found:>66} {verdict}"),
-            false => println!("{what:<42} {found:>22} {expected:>22} {verdict}"),
-        }
-    }
 }

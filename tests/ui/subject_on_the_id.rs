@@ -1,0 +1,9 @@
+use heirloom::{Entity, Id};
+
+#[derive(Entity, Clone)]
+struct Customer {
+    #[entity(id, subject)]
+    id: Id<Customer>,
+}
+
+fn main() {}
