@@ -59,8 +59,8 @@ pub use log::{Properties, RunEnd};
 pub use patch::{Patch, PatchError};
 pub use registry::{
     Access, AddressError, ArgumentError, Batch, Builder, CallError, Callable, Caller, CompactError, Compaction,
-    Conflict, Context, Description, Expected, Held, Observation, Outcome, Parameter, Pending, Plain as PlainArg,
-    RegisterError, Registration, Registry, Retention, Strategy, Strays, Subscription, ValueOf,
+    Conflict, Context, Description, Expected, Held, Observation, Once, Outcome, Parameter, Pending, Plain as PlainArg,
+    RecallError, Receipt, RegisterError, Registration, Registry, Retention, Strategy, Strays, Subscription, ValueOf,
 };
 pub use schema::{FieldMeta, Layout, Layouter, Meta, Role, SubjectOf};
 pub use tree::Tree;
@@ -94,7 +94,7 @@ pub mod __private {
     };
     pub use crate::history::Proposal;
     pub use crate::registry::{
-        Arg, Arguments, CreatedOutput, Failure, Output, OutputKind, Param, PlainOutput, PlainParam, Signature,
+        Arg, Arguments, CreatedOutput, Failure, Output, OutputKind, Param, PlainOutput, PlainParam, Recall, Signature,
     };
     pub use crate::schema::{Layouter, constant_name};
 }

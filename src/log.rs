@@ -82,11 +82,12 @@ pub(crate) struct Ran {
     pub(crate) nanos: u64,
 }
 
-/// How a run ended if it did not just return, and what it took from its context.
+/// How a run ended if it did not just return, what it took from its context, and what it gave back if that is kept.
 #[derive(Default)]
 pub(crate) struct More {
     pub(crate) end: Option<RunEnd>,
     pub(crate) drawn: Drawn,
+    pub(crate) result: Option<Value>,
 }
 
 /// What a run took from its context.
@@ -107,6 +108,10 @@ impl Ran {
 
     pub(crate) fn end(&self) -> &RunEnd {
         self.more.as_ref().and_then(|more| more.end.as_ref()).unwrap_or(&RunEnd::Returned)
+    }
+
+    pub(crate) fn result(&self) -> Option<&Value> {
+        self.more.as_ref()?.result.as_ref()
     }
 
     pub(crate) fn drawn(&self) -> Drawn {

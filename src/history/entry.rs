@@ -40,6 +40,7 @@ pub(super) struct ReadRun {
     pub(super) end: RunEnd,
     pub(super) nanos: u64,
     pub(super) drawn: Drawn,
+    pub(super) result: Option<Value>,
 }
 
 /// One recorded execution of a callable.
@@ -124,13 +125,23 @@ impl<'e> Run<'e> {
         }
     }
 
-    /// Whether its plain arguments, and the reason for which it came to nothing if it did, are erased: it concerned a
+    /// Whether its plain arguments and its result, or the reason for which it came to nothing, are erased: it concerned a
     /// subject whose key is destroyed.
     #[must_use]
     pub fn is_erased(self) -> bool {
         match self.0 {
             Recorded::Kept { .. } => false,
             Recorded::Read(run) => run.erased,
+        }
+    }
+
+    /// What it gave back, if it ran under a key: see [`Caller::once`](crate::Caller::once). An entity that it created is a
+    /// reference to it.
+    #[must_use]
+    pub fn result(self) -> Option<&'e Value> {
+        match self.0 {
+            Recorded::Kept { ran, .. } => ran.result(),
+            Recorded::Read(run) => run.result.as_ref(),
         }
     }
 
@@ -174,7 +185,7 @@ impl<'e> Run<'e> {
 
 impl Archive {
     /// What a callable was given, in full.
-    pub(super) fn arguments(&self, given: &[Given]) -> Vec<Argument> {
+    pub(crate) fn arguments(&self, given: &[Given]) -> Vec<Argument> {
         given.iter().map(|given| self.argument(given)).collect()
     }
 

@@ -138,7 +138,7 @@ impl Archive {
             let locked = Locked { name: name.clone(), schema, text: layout.text().to_owned() };
             ((name, schema, layout.digest().to_string()), locked)
         };
-        self.types.rows().into_iter().map(block).collect()
+        self.types.rows_of_users().into_iter().map(block).collect()
     }
 
     fn check_paths(&self, blocks: &Blocks) -> Result<(), LockError> {
@@ -214,8 +214,11 @@ pub(super) fn path_to(types: &Types, row: &'static TypeRow, schema: u32, layout:
         };
     }
     let stored = Stored::of(layout);
-    let aliases: Vec<(&str, &str)> =
-        types.rows().into_iter().flat_map(|row| row.meta.aliases.iter().map(|alias| (*alias, row.meta.name))).collect();
+    let aliases: Vec<(&str, &str)> = types
+        .rows_of_users()
+        .into_iter()
+        .flat_map(|row| row.meta.aliases.iter().map(|alias| (*alias, row.meta.name)))
+        .collect();
     let mut layouter = Layouter::default();
     for (variant, fields) in &stored.fields {
         let meta = match variant {

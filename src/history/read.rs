@@ -29,7 +29,7 @@ impl Archive {
     }
 
     /// Where an entity's lineage is. What is not found may be what somebody else appended since: then that is taken in.
-    pub(super) fn find(&self, entity: EntityId) -> Result<Option<Ix>, ReadError> {
+    pub(crate) fn find(&self, entity: EntityId) -> Result<Option<Ix>, ReadError> {
         if let Some(ix) = self.lineages.find(entity)? {
             return Ok(Some(ix));
         }

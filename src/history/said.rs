@@ -63,8 +63,8 @@ impl Archive {
         to_stored(&Value::Struct(fields.0)).expect("text and numbers nest no deeper than a few levels").into()
     }
 
-    /// What is said of a run that concerns subjects: its plain arguments and the reason for which it came to nothing can
-    /// be read by whoever has all of their keys. `None` if it has neither.
+    /// What is said of a run that concerns subjects: its plain arguments, its result and the reason for which it came to
+    /// nothing can be read by whoever has all of their keys. `None` if it has none of these.
     pub(super) fn said_sealed(
         &self,
         said: Option<&Said>,
@@ -78,9 +78,10 @@ impl Archive {
             let mut fields = Fields::default();
             fields.put("arguments", Some(Value::List(plain.clone().map(argument).collect())));
             fields.put("reason", reason(run).map(text));
+            fields.put("result", run.result().cloned());
             to_stored(&Value::Struct(fields.0))
         };
-        if plain.clone().next().is_none() && reason(run).is_none() {
+        if plain.clone().next().is_none() && reason(run).is_none() && run.result().is_none() {
             return Ok(None);
         }
         let hidden = hidden(&Argument::to_value).or_else(|_| hidden(&|_| text(TOO_DEEP)));
@@ -101,6 +102,7 @@ impl Archive {
     fn run_value(&self, run: &Ran, argument: impl Fn(&Argument) -> Value) -> Value {
         let mut fields = self.run_fields(run, argument);
         fields.put("reason", reason(run).map(text));
+        fields.put("result", run.result().cloned());
         Value::Struct(fields.0)
     }
 
@@ -289,6 +291,10 @@ fn read_run(run: &Value, hidden: &Hidden, kind: EntryKind) -> Option<ReadRun> {
             })
             .collect(),
         erased: matches!(hidden, Hidden::Erased),
+        result: match hidden {
+            Hidden::Opened(hidden) => hidden.get("result").cloned(),
+            Hidden::Nothing | Hidden::Erased => run.get("result").cloned(),
+        },
         end: match kind {
             EntryKind::Failed => RunEnd::Failed(reason()?),
             EntryKind::Panicked => RunEnd::Panicked(reason()?),

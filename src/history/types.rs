@@ -17,6 +17,8 @@ use crate::value::Value;
 /// One type: its row, and its layout once somebody asked.
 struct Known {
     row: &'static TypeRow,
+    /// Whether it is a type of this crate, which keeps what it stored readable by itself.
+    ours: bool,
     layout: OnceCell<Layout>,
     stored: OnceCell<Arc<LayoutRow>>,
     upcasters: BTreeMap<u32, Upcaster>,
@@ -24,7 +26,7 @@ struct Known {
 
 impl Known {
     fn new(row: &'static TypeRow) -> Self {
-        Self { row, layout: OnceCell::new(), stored: OnceCell::new(), upcasters: BTreeMap::new() }
+        Self { row, ours: false, layout: OnceCell::new(), stored: OnceCell::new(), upcasters: BTreeMap::new() }
     }
 
     fn layout(&self) -> &Layout {
@@ -70,6 +72,12 @@ impl Types {
         check(by_name.entry(name.clone()).or_insert_with(|| Known::new(row)))
     }
 
+    /// Takes in a type of this crate, before any of a user's.
+    pub(crate) fn admit_ours(&self, row: &'static TypeRow) {
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        by_name.insert(row.meta.full_name(), Known { ours: true, ..Known::new(row) });
+    }
+
     /// Whether states of a type that was taken in are sealed.
     pub(super) fn seals(&self) -> bool {
         self.seals.load(Ordering::Relaxed)
@@ -104,9 +112,10 @@ impl Types {
         known.or_else(|| by_name.values().map(|known| known.row).find(|row| row.meta.is_stored_as(name)))
     }
 
-    /// All types that were taken in.
-    pub(super) fn rows(&self) -> Vec<&'static TypeRow> {
-        self.by_name.read().unwrap_or_else(PoisonError::into_inner).values().map(|known| known.row).collect()
+    /// All types that were taken in, but for those of this crate.
+    pub(super) fn rows_of_users(&self) -> Vec<&'static TypeRow> {
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        by_name.values().filter(|known| !known.ours).map(|known| known.row).collect()
     }
 
     /// The schemas, from one on and below today's, that there is an upcaster from.

@@ -203,7 +203,7 @@ impl<'r> Batch<'r> {
         let prepared = caught(|| archive.prepare(&mut self.proposal))?;
         let prepared = prepared.unwrap_or_else(|| Prepared::only(self.proposal.expected));
         let mut info = self.caller.info(None);
-        let committed = self.caller.commit(Some(prepared), &mut info, || committed_by(None))?;
+        let committed = self.caller.commit(Some(prepared), &mut info, || committed_by(None, false))?;
         Ok(Outcome::new((), committed, registry.history()))
     }
 }

@@ -88,6 +88,9 @@ pub trait Callable<M>: Send + Sync + 'static {
             `call(raise, (ann, 0.3))`"
 )]
 pub trait Arguments<S: Signature> {
+    /// Whether loading them may commit something.
+    const COMMITS: bool = false;
+
     /// Loads them; an error comes with the number of the parameter.
     ///
     /// # Errors
@@ -194,12 +197,14 @@ macro_rules! arities {
         where
             $(KindOf<$param>: ParamKind<$param>,)*
         {
+            const COMMITS: bool = false $(|| <$arg as Arg<$param>>::COMMITS)*;
+
             fn load(
                 &mut self,
                 loading: &mut Loading<'_>,
             ) -> Result<($(SlotOf<$param>,)*), (usize, ArgumentError)> {
                 let _ = &loading;
-                if false $(|| <$arg as Arg<$param>>::COMMITS)* {
+                if <Self as Arguments<fn($($param),*)>>::COMMITS {
                     $(self.$index.check(loading).map_err(|error| ($index, error))?;)*
                 }
                 Ok(($(self.$index.load(loading).map_err(|error| ($index, error))?,)*))
@@ -259,6 +264,13 @@ impl<M: 'static, F: Callable<M>> AnyCallable for Typed<F, M> {
         registered: &Registered,
         arguments: &[&Json],
     ) -> Result<Outcome<Json>, CallError> {
+        let given = || {
+            let slots = F::Signature::read(arguments, &mut Loading::new(caller)).ok()?;
+            Some(F::Signature::arguments(&slots))
+        };
+        if let Some(first) = caller.first::<F::Output>(registered, given)? {
+            return Ok(first.map(|value| <F::Output as Output>::Kind::json(&value)));
+        }
         let mut loading = Loading::new(caller);
         let mut slots = caller.loaded(registered, || F::Signature::read(arguments, &mut loading))?;
         let (value, begun) = caller.run(&self.function, registered, &mut slots)?;

@@ -20,10 +20,11 @@ use super::outcome::Outcome;
 use super::table::Registered;
 use super::{Access, Registry};
 use crate::children::LoadFailure;
-use crate::entity::EncodeFailure;
+use crate::entity::{Cell, EncodeFailure};
 use crate::history::{Begun, CommitError, Committed, History, Info, Prepared, Proposal, ReadError};
 use crate::id::with_ids;
 use crate::log::{AllGiven, Ran, RunEnd, Said};
+use crate::value::{Value, to_stored};
 use crate::when::Timestamp;
 
 /// Calls and commits in somebody's name: `registry.by("dean").call(raise, (ann, 0.3))?`.
@@ -36,6 +37,8 @@ pub struct Caller<'r> {
     pub(super) observed: bool,
     pub(super) strays: Strays,
     pub(super) conflict: Conflict,
+    /// The key under which it calls.
+    pub(super) once: Option<Arc<str>>,
 }
 
 /// What a value of a callable's output is to its caller.
@@ -50,6 +53,7 @@ impl<'r> Caller<'r> {
             observed: true,
             strays: registry.inner.strays,
             conflict: registry.inner.conflict,
+            once: None,
         }
     }
 
@@ -135,15 +139,39 @@ impl<'r> Caller<'r> {
         let tables = self.registry.inner.table.now();
         let registered = tables.by_type(TypeId::of::<F>()).ok_or_else(unregistered::<F>)?;
         let mut run = |caller: &Self| {
+            if caller.once.is_some() {
+                let given = || {
+                    let slots = if A::COMMITS { None } else { arguments.load(&mut Loading::new(caller)).ok() };
+                    slots.map(|slots| F::Signature::arguments(&slots))
+                };
+                if let Some(first) = caller.first::<F::Output>(registered, given)? {
+                    return Ok(first);
+                }
+            }
             let (value, begun) = caller.start(&function, registered, &mut arguments)?;
             caller.settle(registered, value, begun)
         };
-        let outcome = match self.conflict {
-            Conflict::Fail => run(self)?,
-            conflict => conflict.run(|conflict| run(&Self { conflict, ..self.clone() }))?,
-        };
-        arguments.refresh();
+        let outcome = self.until_it_ends(&mut run)?;
+        // What was done before has nothing to tell them.
+        if !outcome.is_repeated() {
+            arguments.refresh();
+        }
         Ok(outcome)
+    }
+
+    /// Runs until it is not to run again, as the caller has it.
+    fn until_it_ends<R>(&self, run: &mut dyn FnMut(&Self) -> Result<R, CallError>) -> Result<R, CallError> {
+        loop {
+            let end = match self.conflict {
+                Conflict::Fail => run(self),
+                conflict => conflict.run(|conflict| run(&Self { conflict, ..self.clone() })),
+            };
+            match end {
+                // Somebody was faster under the same key: now its outcome is there.
+                Err(CallError::Commit { source, .. }) if self.is_repeated(&source) => {}
+                end => return end,
+            }
+        }
     }
 
     /// Loads the arguments of a registered function and runs it; its commit is made or under way.
@@ -182,10 +210,7 @@ impl<'r> Caller<'r> {
     fn execute_json(&self, name: &str, arguments: &Json) -> Result<Outcome<Json>, CallError> {
         let registered = self.registry.inner.table.by_name(name)?;
         let given = in_order(&registered, arguments)?;
-        self.conflict.run(|conflict| {
-            let caller = Self { conflict, ..self.clone() };
-            registered.callable.execute(&caller, &registered, &given)
-        })
+        self.until_it_ends(&mut |caller| registered.callable.execute(caller, &registered, &given))
     }
 
     /// Runs a callable on what was loaded; its commit is made or under way.
@@ -235,7 +260,18 @@ impl<'r> Caller<'r> {
             Err(payload) => return Err(self.unwound(registered, info, payload)),
         };
         self.registry.inner.archive.concern(&mut info, &created);
-        let prepared = if plan.strategy.writes() {
+        if let Some(receipt) = self.receipt() {
+            let record = || <F::Output as Output>::Kind::record(&value);
+            match catch_unwind(AssertUnwindSafe(record)) {
+                Ok(result) => match recordable(&result) {
+                    Ok(()) => info.run.iter_mut().for_each(|run| run.more().result = Some(result.clone())),
+                    Err(source) => return Err(self.refused(registered, info, source)),
+                },
+                Err(payload) => return Err(self.unwound(registered, info, payload)),
+            }
+            created.push(Arc::new(Cell::new(receipt)));
+        }
+        let prepared = if plan.strategy.writes() || self.once.is_some() {
             let prepared = catch_unwind(AssertUnwindSafe(|| {
                 if !F::Signature::changed(slots) && created.is_empty() {
                     return Ok(None);
@@ -252,7 +288,7 @@ impl<'r> Caller<'r> {
         } else {
             None
         };
-        match self.begin(prepared, &mut info, || committed_by(Some(registered))) {
+        match self.begin(prepared, &mut info, || committed_by(Some(registered), self.once.is_some())) {
             Ok(begun) => Ok((value, begun)),
             Err(source) => Err(self.refused(registered, info, source)),
         }
@@ -262,7 +298,10 @@ impl<'r> Caller<'r> {
     pub(super) fn settle<V>(&self, registered: &Registered, value: V, begun: Begun) -> Result<Outcome<V>, CallError> {
         let mut info = Info::default();
         match self.wait(begun, &mut info) {
-            Ok(committed) => Ok(Outcome::new(value, committed, self.history())),
+            Ok(committed) => {
+                let outcome = Outcome::new(value, committed, self.history());
+                Ok(if self.once.is_some() { outcome.under_key(false) } else { outcome })
+            }
             Err(source) => Err(self.refused(registered, info, source)),
         }
     }
@@ -386,7 +425,8 @@ impl<'r> Caller<'r> {
 
     #[cold]
     fn refused(&self, registered: &Registered, info: Info, source: CommitError) -> CallError {
-        let (again, end) = (self.conflict.runs_again(&source), RunEnd::Refused(source.to_string()));
+        let again = self.conflict.runs_again(&source) || self.is_repeated(&source);
+        let end = RunEnd::Refused(source.to_string());
         let error = CallError::Commit { callable: registered.name().to_string(), source };
         if again { error } else { self.record_end(registered, info, end, error) }
     }
@@ -455,12 +495,24 @@ impl<'r> Caller<'r> {
 }
 
 /// What listeners hear of a commit, or of a run that was committed.
-pub(super) fn committed_by(registered: Option<&Registered>) -> impl FnOnce(Committed) -> Observation + Send + use<> {
+///
+/// Under a key, one of the versions is that of its receipt.
+pub(super) fn committed_by(
+    registered: Option<&Registered>,
+    under_key: bool,
+) -> impl FnOnce(Committed) -> Observation + Send + use<> {
     let callable = registered.map(|registered| Arc::clone(registered.name()));
-    move |committed| match (callable, committed) {
-        (Some(callable), Committed { position, versions: 0 }) => Observation::DidNotChange { position, callable },
-        (callable, Committed { position, versions }) => Observation::DidCommit { position, callable, versions },
+    move |Committed { position, versions }| match callable {
+        Some(callable) if versions == usize::from(under_key) => Observation::DidNotChange { position, callable },
+        callable => Observation::DidCommit { position, callable, versions },
     }
+}
+
+/// Whether a result can be kept: it stands some levels deep in what is said of the run.
+fn recordable(result: &Value) -> Result<(), CommitError> {
+    let within = |value| Value::List(vec![value]);
+    let stored = to_stored(&within(within(within(result.clone()))));
+    stored.map(drop).map_err(|error| CommitError::Unwritable(error.to_string()))
 }
 
 #[cold]

@@ -7,7 +7,7 @@ use crate::entity::LoadError;
 use crate::history::{CommitError, OtherRegistryError, ReadError, TypeError};
 use crate::id::EntityId;
 use crate::value::{DecodeError, JsonError};
-use crate::when::Revision;
+use crate::when::{Position, Revision};
 
 /// Why a callable was not registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -163,6 +163,49 @@ impl ArgumentError {
     }
 }
 
+/// Why the result of the first call under a key cannot be told again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecallError {
+    /// It is erased: the run concerned a subject whose key is destroyed.
+    #[error("what the run at {position} gave back is erased")]
+    Erased {
+        /// Where the run is.
+        position: Position,
+    },
+    /// It is not of the type that the callable gives back today.
+    #[error("the run at {position} gave back {found}, and the callable gives back {expected} today")]
+    Misfit {
+        /// Where the run is.
+        position: Position,
+        /// What the callable gives back.
+        expected: String,
+        /// What was kept.
+        found: String,
+    },
+    /// It is not a value of the type that the callable gives back today.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The entry, or an entity that the run created, cannot be read any more.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// No run made the receipt.
+    #[error("the receipt was made at {position} by no run: remove it to free the key")]
+    NoRun {
+        /// Where it was made.
+        position: Position,
+    },
+    /// The run that made the receipt kept no result.
+    #[error("the run at {position} kept no result: remove the receipt to free the key")]
+    NoResult {
+        /// Where the run is.
+        position: Position,
+    },
+    /// Reading it panicked in a type's own code.
+    #[error("reading it panicked")]
+    Panicked,
+}
+
 /// Why a run did not come to its end. Nothing that it did was kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -281,6 +324,28 @@ pub enum CallError {
         /// Why.
         #[source]
         source: CommitError,
+    },
+    /// The key was used for something else.
+    #[error(
+        "the key {key:?} was used for {callable:?} at {position}, and this is another call: take another key for it, or \
+         give the arguments that were given then"
+    )]
+    KeyTaken {
+        /// The key.
+        key: String,
+        /// Where the run that used it is.
+        position: Position,
+        /// Its callable.
+        callable: String,
+    },
+    /// The call was made before under this key, and its result cannot be told again.
+    #[error("the call under the key {key:?} was made, and its result cannot be told again: {source}")]
+    Recall {
+        /// The key.
+        key: String,
+        /// Why.
+        #[source]
+        source: RecallError,
     },
     /// The callable came to nothing, and the store would not take that down either.
     #[error("{ended}; the log does not have it, because {source}")]

@@ -184,7 +184,7 @@ impl<T: Entity> Held<T> {
         let mut said = loading.caller.said.as_deref().cloned().unwrap_or_default();
         said.message = Some("edits made outside the registry".into());
         let mut info = Info { said: Some(Arc::new(said)), time: loading.caller.time, ..Info::default() };
-        let committed = loading.caller.commit(prepared, &mut info, || committed_by(None))?;
+        let committed = loading.caller.commit(prepared, &mut info, || committed_by(None, false))?;
         loading.at = committed.position;
         self.refresh();
         Ok(())

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::error::ArgumentError;
+use super::error::{ArgumentError, RecallError};
 use super::load::{Loading, Read, Used};
 use crate::entity::{AnyCell, Cell, Entity, Field, NoSource, TypeRow, downcast, is_untouched};
-use crate::history::{Archive, ExpectedHead, Input, Proposal};
+use crate::history::{Archive, ExpectedHead, History, Input, Proposal};
 use crate::id::Id;
 use crate::lineage::Ix;
 use crate::log::Given;
 use crate::schema::Layouter;
-use crate::when::Revision;
+use crate::value::Value;
+use crate::when::{Position, Revision};
 
 /// What a callable does with a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -328,6 +329,26 @@ pub trait OutputKind<R> {
     fn unpack(output: R, created: &mut Vec<Arc<dyn AnyCell>>) -> Result<Self::Value, Failure>;
     /// The value as JSON; a created entity is its address.
     fn json(value: &Self::Value) -> Json;
+    /// The value as it is kept with the run; a created entity is a reference to it.
+    fn record(value: &Self::Value) -> Value;
+    /// The value that was kept.
+    ///
+    /// # Errors
+    /// It is not of this type, or an entity cannot be read any more.
+    fn recall(kept: &Value, recall: &Recall<'_>) -> Result<Self::Value, RecallError>;
+}
+
+/// Where a result that was kept is looked up.
+pub struct Recall<'h> {
+    pub(super) history: &'h History,
+    /// Where its run is.
+    pub(super) position: Position,
+}
+
+impl Recall<'_> {
+    fn misfit(&self, expected: String, kept: &Value) -> RecallError {
+        RecallError::Misfit { position: self.position, expected, found: kept.kind().to_owned() }
+    }
 }
 
 /// An output that is a plain value.
@@ -345,6 +366,12 @@ impl<V: Field> OutputKind<V> for PlainOutput {
     }
     fn json(value: &V) -> Json {
         value.encode().to_json()
+    }
+    fn record(value: &V) -> Value {
+        value.encode()
+    }
+    fn recall(kept: &Value, _: &Recall<'_>) -> Result<V, RecallError> {
+        Ok(V::decode(kept, &mut NoSource)?)
     }
 }
 
@@ -364,6 +391,13 @@ impl<T: Entity> OutputKind<T> for CreatedOutput {
     }
     fn json(value: &T) -> Json {
         json!(format!("@{}", value.entity_id()))
+    }
+    fn record(value: &T) -> Value {
+        Value::Reference(value.entity_id())
+    }
+    fn recall(kept: &Value, recall: &Recall<'_>) -> Result<T, RecallError> {
+        let Value::Reference(id) = kept else { return Err(recall.misfit(T::META.full_name(), kept)) };
+        Ok(recall.history.at(Id::<T>::from_entity_id(*id), recall.position)?)
     }
 }
 
@@ -387,6 +421,15 @@ impl<R: Output> OutputKind<Vec<R>> for NestedOutput {
     fn json(value: &Self::Value) -> Json {
         Json::Array(value.iter().map(R::Kind::json).collect())
     }
+    fn record(value: &Self::Value) -> Value {
+        Value::List(value.iter().map(R::Kind::record).collect())
+    }
+    fn recall(kept: &Value, recall: &Recall<'_>) -> Result<Self::Value, RecallError> {
+        let Value::List(kept) = kept else {
+            return Err(recall.misfit(<Self as OutputKind<Vec<R>>>::type_name(), kept));
+        };
+        kept.iter().map(|kept| R::Kind::recall(kept, recall)).collect()
+    }
 }
 
 impl<R: Output> Output for Option<R> {
@@ -406,6 +449,16 @@ impl<R: Output> OutputKind<Option<R>> for NestedOutput {
     fn json(value: &Self::Value) -> Json {
         value.as_ref().map_or(Json::Null, R::Kind::json)
     }
+    fn record(value: &Self::Value) -> Value {
+        value.as_ref().map_or(Value::Null, |value| Value::some(R::Kind::record(value)))
+    }
+    fn recall(kept: &Value, recall: &Recall<'_>) -> Result<Self::Value, RecallError> {
+        match kept {
+            Value::Null => Ok(None),
+            Value::Some(kept) => R::Kind::recall(kept, recall).map(Some),
+            kept => R::Kind::recall(kept, recall).map(Some),
+        }
+    }
 }
 
 impl<R: Output, E: Into<Failure>> Output for Result<R, E> {
@@ -424,6 +477,12 @@ impl<R: Output, E: Into<Failure>> OutputKind<Result<R, E>> for NestedOutput {
     }
     fn json(value: &Self::Value) -> Json {
         R::Kind::json(value)
+    }
+    fn record(value: &Self::Value) -> Value {
+        R::Kind::record(value)
+    }
+    fn recall(kept: &Value, recall: &Recall<'_>) -> Result<Self::Value, RecallError> {
+        R::Kind::recall(kept, recall)
     }
 }
 
@@ -445,6 +504,14 @@ macro_rules! tuple_outputs {
             }
             fn json(value: &Self::Value) -> Json {
                 Json::Array(vec![$($name::Kind::json(&value.$index)),+])
+            }
+            fn record(value: &Self::Value) -> Value {
+                Value::List(vec![$($name::Kind::record(&value.$index)),+])
+            }
+            fn recall(kept: &Value, recall: &Recall<'_>) -> Result<Self::Value, RecallError> {
+                let misfit = || recall.misfit(<Self as OutputKind<($($name,)+)>>::type_name(), kept);
+                let Value::List(parts) = kept else { return Err(misfit()) };
+                Ok(($($name::Kind::recall(parts.get($index).ok_or_else(misfit)?, recall)?,)+))
             }
         }
     )*};

@@ -12,6 +12,7 @@ mod held;
 mod kinds;
 mod load;
 mod observe;
+mod once;
 mod outcome;
 mod pending;
 mod plain;
@@ -33,11 +34,12 @@ pub use caller::{Caller, ValueOf};
 pub use compact::{CompactError, Compaction, Retention};
 pub use conflict::Conflict;
 pub use context::Context;
-pub use error::{AddressError, ArgumentError, CallError, RegisterError};
+pub use error::{AddressError, ArgumentError, CallError, RecallError, RegisterError};
 pub use held::{Held, Strays};
-pub use kinds::{Access, CreatedOutput, Failure, Output, OutputKind, Param, PlainOutput, PlainParam};
+pub use kinds::{Access, CreatedOutput, Failure, Output, OutputKind, Param, PlainOutput, PlainParam, Recall};
 pub use load::Arg;
 pub use observe::{Observation, Subscription};
+pub use once::{Once, Receipt};
 pub use outcome::Outcome;
 pub use pending::Pending;
 pub use plain::Plain;
@@ -276,6 +278,7 @@ impl Registry {
     }
 
     fn new(archive: Arc<Archive>, ids: Option<Arc<dyn Ids>>, strays: Strays, conflict: Conflict) -> Self {
+        archive.types.admit_ours(kinds::row_of::<Receipt>());
         let inner = Inner { archive, table: Table::default(), listeners: Arc::default(), ids, strays, conflict };
         Self { inner: Arc::new(inner) }
     }

@@ -12,15 +12,31 @@ pub struct Outcome<V> {
     value: V,
     committed: Committed,
     history: History,
+    key: Key,
+}
+
+/// Whether it came under a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Key {
+    None,
+    /// And this is the run that used it.
+    First,
+    /// And was used before.
+    Repeated,
 }
 
 impl<V> Outcome<V> {
     pub(super) fn new(value: V, committed: Committed, history: History) -> Self {
-        Self { value, committed, history }
+        Self { value, committed, history, key: Key::None }
+    }
+
+    /// Under a key, which was used before or by this very run.
+    pub(super) fn under_key(self, repeated: bool) -> Self {
+        Self { key: if repeated { Key::Repeated } else { Key::First }, ..self }
     }
 
     pub(super) fn map<W>(self, change: impl FnOnce(V) -> W) -> Outcome<W> {
-        Outcome { value: change(self.value), committed: self.committed, history: self.history }
+        Outcome { value: change(self.value), committed: self.committed, history: self.history, key: self.key }
     }
 
     /// What the callable gave back.
@@ -41,10 +57,16 @@ impl<V> Outcome<V> {
         self.committed.position
     }
 
-    /// Whether nothing changed.
+    /// Whether nothing changed; the receipt of a key counts as nothing.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
-        self.committed.versions == 0
+        self.committed.versions == usize::from(self.key != Key::None)
+    }
+
+    /// Whether it is that of an earlier call under the same key: see [`Caller::once`](super::Caller::once).
+    #[must_use]
+    pub fn is_repeated(&self) -> bool {
+        self.key == Key::Repeated
     }
 
     /// Its entry in the log.

@@ -4,7 +4,7 @@ use heirloom::prelude::*;
 use heirloom::store::{
     AppendError, Head, KeyNumber, MemoryStore, SqliteStore, Store, StoreError, VersionBody, export, import, verify,
 };
-use heirloom::{Argument, EraseError, Position, ReadError, RunEnd};
+use heirloom::{Argument, CallError, EraseError, Position, ReadError, RecallError, RunEnd};
 
 use crate::common::id;
 use crate::{Customer, Folder, MARKER, Order, a_shop, contains, customer, erased, note, order, register};
@@ -237,5 +237,26 @@ fn a_refused_commit_of_somebody_new_says_nothing_of_them_in_the_clear() -> heirl
     assert!(!contains(&lines, MARKER.as_bytes()));
     let refused = registry.history().entry(Position(2))?;
     assert!(refused.run().is_some_and(|run| run.arguments()[0].to_string().contains(MARKER)));
+    Ok(())
+}
+
+#[test]
+fn what_a_run_under_a_key_gave_back_is_sealed_with_its_arguments() -> heirloom::Result<()> {
+    fn address_of(customer: &Customer) -> String {
+        format!("{MARKER} 7, for {}", customer.id)
+    }
+    let folder = Folder::new("once");
+    let registry = folder.open();
+    let _ = registry.register("address of", address_of)?;
+    let ann = registry.add(customer("Ann"))?;
+    let first = registry.once("17").call(address_of, (ann,))?.into_value();
+    assert_eq!(*registry.once("17").call(address_of, (ann,))?.value(), first);
+    registry.remove(ann)?;
+    assert_eq!(*registry.once("17").call(address_of, (ann,))?.value(), first);
+    assert!(!folder.has(MARKER.as_bytes()));
+    registry.erase(ann)?;
+    let refused = registry.once("17").call(address_of, (ann,));
+    let is_erased = matches!(&refused, Err(CallError::Recall { source: RecallError::Erased { .. }, .. }));
+    assert!(is_erased, "{refused:?}");
     Ok(())
 }
