@@ -94,7 +94,8 @@ pub mod __private {
     };
     pub use crate::history::Proposal;
     pub use crate::registry::{
-        Arg, Arguments, CreatedOutput, Failure, Output, OutputKind, Param, PlainOutput, PlainParam, Recall, Signature,
+        Arg, Arguments, CreatedOutput, EntitiesParam, Failure, Output, OutputKind, Param, PlainOutput, PlainParam, Recall,
+        Signature, TakeParam,
     };
     pub use crate::schema::{Layouter, constant_name};
 }

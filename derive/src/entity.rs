@@ -322,10 +322,11 @@ fn of_enum(item: &Item<'_>, variants: &[(&Ident, &Type)]) -> TokenStream {
     }
 }
 
-/// What makes the entity the field of another, and the result of a callable.
+/// What makes the entity the field of another, and a parameter and the result of a callable.
 pub(crate) fn field_impl(item: &Item<'_>) -> TokenStream {
     let krate = &item.krate;
-    let (field_header, output_header) = (item.header(quote!(Field)), item.header(quote!(__private::Output)));
+    let field_header = item.header(quote!(Field));
+    let (param_header, output_header) = (item.header(quote!(__private::Param)), item.header(quote!(__private::Output)));
     let inline = quote!(#krate::__private::inline);
     quote! {
         #field_header {
@@ -378,6 +379,11 @@ pub(crate) fn field_impl(item: &Item<'_>) -> TokenStream {
             fn digest(&self, into: &mut #krate::Digester) {
                 #inline::digest(self, into);
             }
+        }
+
+        #param_header {
+            type Kind = #krate::__private::TakeParam;
+            type HolderKind = #krate::__private::EntitiesParam;
         }
 
         #output_header {

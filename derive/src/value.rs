@@ -175,7 +175,7 @@ pub(crate) fn field_impl(item: &Item<'_>, stored_names: &[&str]) -> TokenStream 
 
         #param_header {
             type Kind = #krate::__private::PlainParam;
-            type ListKind = #krate::__private::PlainParam;
+            type HolderKind = #krate::__private::PlainParam;
         }
 
         #output_header {

@@ -17,6 +17,7 @@ use crate::lineage::{OwnerChange, Payload, Write, WriteTarget};
 impl Archive {
     /// Finds what changed and makes the batch of it; `None` if nothing did.
     pub(crate) fn prepare(&self, proposal: &mut Proposal) -> Result<Option<Prepared>, CommitError> {
+        proposal.give_back();
         for input in &proposal.inputs {
             let (entity, found) = (input.before.entity().entity_id(), input.after.entity().entity_id());
             if entity != found {

@@ -1,5 +1,6 @@
 //! What somebody wants to commit, and what it comes to.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -68,6 +69,8 @@ pub struct Proposal {
     pub(crate) inputs: SmallVec<[Input; 2]>,
     /// Entities that are to stand as roots.
     pub(crate) created: Vec<Arc<dyn AnyCell>>,
+    /// Entities that a run was given by value: what was created under the identity of one is an edit of it.
+    pub(crate) taken: Vec<(Ix, Arc<dyn AnyCell>)>,
     /// Roots that are to go.
     pub(crate) removed: Vec<(Ix, Arc<dyn AnyCell>)>,
     pub(crate) expected: SmallVec<[Expected; 2]>,
@@ -78,9 +81,27 @@ impl Proposal {
     pub(crate) fn with(mut self, other: Self) -> Self {
         self.inputs.extend(other.inputs);
         self.created.extend(other.created);
+        self.taken.extend(other.taken);
         self.removed.extend(other.removed);
         self.expected.extend(other.expected);
         self
+    }
+
+    /// Makes edits of the created entities that were taken. O(them).
+    pub(super) fn give_back(&mut self) {
+        if self.taken.is_empty() || self.created.is_empty() {
+            return;
+        }
+        let mut taken: HashMap<EntityId, (Ix, Arc<dyn AnyCell>), ahash::RandomState> =
+            self.taken.drain(..).map(|(ix, before)| (before.entity().entity_id(), (ix, before))).collect();
+        for after in std::mem::take(&mut self.created) {
+            match taken.remove(&after.entity().entity_id()) {
+                Some((ix, before)) if before.entity().row().is(after.entity().row()) => {
+                    self.inputs.push(Input { ix, before, after });
+                }
+                _ => self.created.push(after),
+            }
+        }
     }
 }
 

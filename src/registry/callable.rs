@@ -37,8 +37,8 @@ pub trait Signature {
     const COUNT: usize;
     /// The parameters, without names.
     fn parameters() -> Vec<Parameter>;
-    /// The types of the entities among them.
-    fn rows() -> Vec<&'static TypeRow>;
+    /// The types of those that are entities.
+    fn rows() -> Vec<Option<&'static TypeRow>>;
     /// Reads the arguments from JSON; an error comes with the number of the parameter.
     ///
     /// # Errors
@@ -56,14 +56,18 @@ pub trait Signature {
 
 /// A function or closure that a registry can run.
 ///
-/// Its parameters are `&T` or `&mut T` of entities, lists of these, and plain values, after a [`&Context`](Context) if it
-/// wants one; it gives back nothing, a plain
-/// value, entities (which are then created), or a tuple, list, option or `Result` of these.
+/// Its parameters are `&T`, `&mut T` or `T` of entities, lists and options of these, and plain values, after a
+/// [`&Context`](Context) if it wants one; it gives back nothing, a plain value, entities, or a tuple, list, option or
+/// `Result` of these.
+///
+/// An entity by value is a copy that the run owns, to be taken apart or edited. One that is given back under its id is an
+/// edit of that entity; one that is not was read, as by `&T`. What is given back and was not taken is created. So a
+/// revision of it that is named must be the newest, unless the callable gives back no entity of any type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be registered",
     label = "not a function that a registry can run",
-    note = "each parameter must be `&T` or `&mut T` of an entity, a `Vec` of these, or a plain value: a number, text, a \
-            container of values, or a type with `#[derive(Value)]`; an entity by value is not taken",
+    note = "each parameter must be `&T`, `&mut T` or `T` of an entity, a `Vec` or `Option` of these, or a plain value: a number, text, a \
+            container of values, or a type with `#[derive(Value)]`",
     note = "the output must be nothing, a plain value, an entity, or a tuple, `Vec`, `Option` or `Result` of these",
     note = "a closure needs the types of its parameters written out: `|student: &mut Student, by: f64|`"
 )]
@@ -121,9 +125,8 @@ macro_rules! arities {
                     type_name: KindOf::<$param>::type_name(),
                 }),*]
             }
-            fn rows() -> Vec<&'static TypeRow> {
-                let rows: [Option<&'static TypeRow>; $count] = [$(KindOf::<$param>::row()),*];
-                rows.into_iter().flatten().collect()
+            fn rows() -> Vec<Option<&'static TypeRow>> {
+                vec![$(KindOf::<$param>::row()),*]
             }
             fn read(json: &[&Json], loading: &mut Loading<'_>) -> Result<Self::Slots, (usize, ArgumentError)> {
                 let _ = (json, &loading);
@@ -229,7 +232,9 @@ arities! {
 /// A callable without its types.
 pub(super) trait AnyCallable: Send + Sync {
     fn parameters(&self) -> Vec<Parameter>;
-    fn rows(&self) -> Vec<&'static TypeRow>;
+    fn rows(&self) -> Vec<Option<&'static TypeRow>>;
+    /// Which parameters a run may edit: by reference, or by giving them back.
+    fn edits(&self) -> Vec<bool>;
     fn output(&self) -> String;
     fn creates(&self) -> bool;
     fn execute(
@@ -249,8 +254,16 @@ impl<M: 'static, F: Callable<M>> AnyCallable for Typed<F, M> {
     fn parameters(&self) -> Vec<Parameter> {
         F::Signature::parameters()
     }
-    fn rows(&self) -> Vec<&'static TypeRow> {
+    fn rows(&self) -> Vec<Option<&'static TypeRow>> {
         F::Signature::rows()
+    }
+    fn edits(&self) -> Vec<bool> {
+        let edits = |(parameter, row): (Parameter, Option<_>)| match parameter.access {
+            Access::Edits => true,
+            Access::Takes => row.is_some_and(<F::Output as Output>::Kind::gives),
+            Access::Reads | Access::Value => false,
+        };
+        F::Signature::parameters().into_iter().zip(F::Signature::rows()).map(edits).collect()
     }
     fn output(&self) -> String {
         <F::Output as Output>::Kind::type_name()
@@ -264,15 +277,19 @@ impl<M: 'static, F: Callable<M>> AnyCallable for Typed<F, M> {
         registered: &Registered,
         arguments: &[&Json],
     ) -> Result<Outcome<Json>, CallError> {
+        let loading = || {
+            let mut loading = Loading::new(caller);
+            loading.gives_entities = <F::Output as Output>::Kind::CREATES;
+            loading
+        };
         let given = || {
-            let slots = F::Signature::read(arguments, &mut Loading::new(caller)).ok()?;
+            let slots = F::Signature::read(arguments, &mut loading()).ok()?;
             Some(F::Signature::arguments(&slots))
         };
         if let Some(first) = caller.first::<F::Output>(registered, given)? {
             return Ok(first.map(|value| <F::Output as Output>::Kind::json(&value)));
         }
-        let mut loading = Loading::new(caller);
-        let mut slots = caller.loaded(registered, || F::Signature::read(arguments, &mut loading))?;
+        let mut slots = caller.loaded(registered, || F::Signature::read(arguments, &mut loading()))?;
         let (value, begun) = caller.run(&self.function, registered, &mut slots)?;
         let outcome = caller.settle(registered, value, begun)?;
         Ok(outcome.map(|value| <F::Output as Output>::Kind::json(&value)))

@@ -113,7 +113,8 @@ impl<'r> Caller<'r> {
 
     /// Runs a registered function: the function itself, then its arguments as a tuple.
     ///
-    /// An entity is given by its `Id<T>` or as `&mut Held<T>`. The run works on copies; what it changed becomes one
+    /// An entity is given by its `Id<T>` or as `&mut Held<T>`, one that may be absent as an `Option` of either
+    /// (`None::<Id<T>>` if it is). The run works on copies; what it changed becomes one
     /// commit. No lock is held while it runs.
     ///
     /// Costs O(inputs) besides the function, and O(c (depth + log n)) for c changed entities under shared handles; an
@@ -196,7 +197,7 @@ impl<'r> Caller<'r> {
 
     /// Runs a callable by name, with arguments as a JSON list, or as an object once `.params([...])` named them.
     ///
-    /// A parameter that is an entity takes an address, `"@<id>"`; a plain one takes its value, in which
+    /// A parameter that is an entity takes an address, `"@<id>"`, or `null` if it may be absent; a plain one takes its value, in which
     /// `{"$at": "@<id>.field"}` stands for what is at that address. Either may name a revision, `"@<id>#3"`: what is read is
     /// then as it was, and what is edited must still be at that one. The value comes back as JSON, a created entity as its
     /// address.
@@ -466,7 +467,8 @@ impl<'r> Caller<'r> {
                 all.push(used);
             }
         });
-        let edits = |one: &Used, other: &Used| one.access == Access::Edits || other.access == Access::Edits;
+        // What is taken may be given back.
+        let edits = |one: &Used, other: &Used| one.access != Access::Reads || other.access != Access::Reads;
         all.sort_unstable_by_key(|used| used.ix);
         for pair in all.windows(2) {
             if pair[0].ix == pair[1].ix && edits(&pair[0], &pair[1]) {

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::error::{ArgumentError, RecallError};
 use super::load::{Loading, Read, Used};
-use crate::entity::{AnyCell, Cell, Entity, Field, NoSource, TypeRow, downcast, is_untouched};
+use crate::entity::{AnyCell, Cell, Entity, Field, NoSource, Plain, TypeRow, downcast, is_untouched};
 use crate::history::{Archive, ExpectedHead, History, Input, Proposal};
 use crate::id::Id;
 use crate::lineage::Ix;
@@ -24,18 +24,22 @@ pub enum Access {
     Reads,
     /// It takes an entity by `&mut`.
     Edits,
+    /// It takes an entity by value: what of it is given back is an edit, what is not was read.
+    Takes,
     /// It takes a plain value.
     Value,
 }
 
-/// A type that a registered function may take: `&T` or `&mut T` of an entity, a list of these, or a plain value.
+/// A type that a registered function may take: `&T`, `&mut T` or `T` of an entity, a list or an option of these, or a
+/// plain value.
 ///
-/// Implemented by `#[derive(Value)]` for your own plain types; others go into [`PlainArg`](super::Plain).
+/// Implemented by `#[derive(Entity)]`, and by `#[derive(Value)]` for your own plain types; others go into
+/// [`PlainArg`](super::Plain).
 pub trait Param {
     /// How it is taken.
     type Kind;
-    /// How a list of it is taken.
-    type ListKind;
+    /// How a list or an option of it is taken.
+    type HolderKind;
 }
 
 /// How a parameter is taken.
@@ -125,7 +129,7 @@ pub struct ReadParam;
 
 impl<T: Entity> Param for &T {
     type Kind = ReadParam;
-    type ListKind = ReadListParam;
+    type HolderKind = EntitiesParam;
 }
 
 impl<T: Entity> ParamKind<&T> for ReadParam {
@@ -161,7 +165,7 @@ pub struct EditParam;
 
 impl<T: Entity> Param for &mut T {
     type Kind = EditParam;
-    type ListKind = EditListParam;
+    type HolderKind = EntitiesParam;
 }
 
 impl<T: Entity> ParamKind<&mut T> for EditParam {
@@ -203,60 +207,127 @@ impl<T: Entity> ParamKind<&mut T> for EditParam {
     }
 }
 
-macro_rules! entity_lists {
-    ($($kind:ident, $slot:ident, $access:expr, $ref:ty, $one:ident;)*) => {$(
-        /// A parameter that is a list of entities.
-        pub struct $kind;
+/// A parameter `T`: the run owns a copy of the entity.
+pub struct TakeParam;
 
-        impl<'x, T: Entity> ParamKind<Vec<$ref>> for $kind {
-            type Slot = Vec<$slot<T>>;
-            type Item<'s> = Vec<<$one as ParamKind<$ref>>::Item<'s>>;
-            const ACCESS: Access = $access;
-            const SEVERAL: bool = true;
+impl<T: Entity> ParamKind<T> for TakeParam {
+    type Slot = Editing<T>;
+    type Item<'s> = T;
+    const ACCESS: Access = Access::Takes;
 
-            fn type_name() -> String {
-                format!("list<{}>", T::META.full_name())
-            }
-            fn row() -> Option<&'static TypeRow> {
-                Some(row_of::<T>())
-            }
-            fn item(slot: &mut Self::Slot) -> Self::Item<'_> {
-                slot.iter_mut().map(|one| <$one as ParamKind<$ref>>::item(one)).collect()
-            }
-            fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Self::Slot, ArgumentError> {
-                let items = json.as_array().ok_or_else(|| ArgumentError::expected("a list of addresses", json))?;
-                items.iter().map(|item| <$one as ParamKind<$ref>>::read(item, loading)).collect()
-            }
-            fn argument(slot: &Self::Slot) -> Given {
-                Given::Several(Box::new(slot.iter().map(<$one as ParamKind<$ref>>::argument).collect()))
-            }
-            fn used(slot: &Self::Slot, visit: &mut dyn FnMut(Used)) {
-                slot.iter().for_each(|one| <$one as ParamKind<$ref>>::used(one, visit));
-            }
-            fn changed(slot: &mut Self::Slot) -> bool {
-                slot.iter_mut().fold(false, |changed, one| <$one as ParamKind<$ref>>::changed(one) || changed)
-            }
-            fn collect(slot: &mut Self::Slot, into: &mut Proposal) {
-                slot.iter_mut().for_each(|one| <$one as ParamKind<$ref>>::collect(one, into));
-            }
-        }
-    )*};
+    fn type_name() -> String {
+        T::META.full_name()
+    }
+    fn row() -> Option<&'static TypeRow> {
+        Some(row_of::<T>())
+    }
+    fn item(slot: &mut Editing<T>) -> T {
+        slot.after.take().expect("a callable runs once with its arguments")
+    }
+    fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
+        // What was is not changed by what comes: it can be read, and not be given back.
+        let loaded = if loading.gives_entities { loading.newest_address(json)? } else { loading.address(json)? };
+        Ok(Editing::of(loaded, loading.archive))
+    }
+    fn argument(slot: &Editing<T>) -> Given {
+        slot.loaded.argument()
+    }
+    fn used(slot: &Editing<T>, visit: &mut dyn FnMut(Used)) {
+        visit(slot.used(Access::Takes));
+    }
+    fn collect(slot: &mut Editing<T>, into: &mut Proposal) {
+        slot.loaded.expect(into);
+        into.taken.push((slot.loaded.ix, Arc::<Cell<T>>::clone(&slot.loaded.before) as Arc<dyn AnyCell>));
+    }
 }
 
-entity_lists! {
-    ReadListParam, Loaded, Access::Reads, &'x T, ReadParam;
-    EditListParam, Editing, Access::Edits, &'x mut T, EditParam;
-}
+/// A parameter that is a list or an option of entities.
+pub struct EntitiesParam;
 
 impl<P: Param> Param for Vec<P> {
-    type Kind = P::ListKind;
-    type ListKind = PlainParam;
+    type Kind = P::HolderKind;
+    type HolderKind = PlainParam;
+}
+
+impl<P: Param> ParamKind<Vec<P>> for EntitiesParam
+where
+    P::Kind: ParamKind<P>,
+{
+    type Slot = Vec<<P::Kind as ParamKind<P>>::Slot>;
+    type Item<'s> = Vec<<P::Kind as ParamKind<P>>::Item<'s>>;
+    const ACCESS: Access = P::Kind::ACCESS;
+    const SEVERAL: bool = true;
+
+    fn type_name() -> String {
+        format!("list<{}>", P::Kind::type_name())
+    }
+    fn row() -> Option<&'static TypeRow> {
+        P::Kind::row()
+    }
+    fn item(slot: &mut Self::Slot) -> Self::Item<'_> {
+        slot.iter_mut().map(P::Kind::item).collect()
+    }
+    fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Self::Slot, ArgumentError> {
+        let items = json.as_array().ok_or_else(|| ArgumentError::expected("a list of addresses", json))?;
+        items.iter().map(|item| P::Kind::read(item, loading)).collect()
+    }
+    fn argument(slot: &Self::Slot) -> Given {
+        Given::Several(Box::new(slot.iter().map(P::Kind::argument).collect()))
+    }
+    fn used(slot: &Self::Slot, visit: &mut dyn FnMut(Used)) {
+        slot.iter().for_each(|one| P::Kind::used(one, visit));
+    }
+    fn changed(slot: &mut Self::Slot) -> bool {
+        slot.iter_mut().fold(false, |changed, one| changed | P::Kind::changed(one))
+    }
+    fn collect(slot: &mut Self::Slot, into: &mut Proposal) {
+        slot.iter_mut().for_each(|one| P::Kind::collect(one, into));
+    }
+}
+
+impl<P: Param> Param for Option<P> {
+    type Kind = P::HolderKind;
+    type HolderKind = PlainParam;
+}
+
+impl<P: Param> ParamKind<Option<P>> for EntitiesParam
+where
+    P::Kind: ParamKind<P>,
+{
+    type Slot = Option<<P::Kind as ParamKind<P>>::Slot>;
+    type Item<'s> = Option<<P::Kind as ParamKind<P>>::Item<'s>>;
+    const ACCESS: Access = P::Kind::ACCESS;
+
+    fn type_name() -> String {
+        format!("option<{}>", P::Kind::type_name())
+    }
+    fn row() -> Option<&'static TypeRow> {
+        P::Kind::row()
+    }
+    fn item(slot: &mut Self::Slot) -> Self::Item<'_> {
+        slot.as_mut().map(P::Kind::item)
+    }
+    fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Self::Slot, ArgumentError> {
+        (!json.is_null()).then(|| P::Kind::read(json, loading)).transpose()
+    }
+    fn argument(slot: &Self::Slot) -> Given {
+        slot.as_ref().map_or(Given::Null, P::Kind::argument)
+    }
+    fn used(slot: &Self::Slot, visit: &mut dyn FnMut(Used)) {
+        slot.iter().for_each(|one| P::Kind::used(one, visit));
+    }
+    fn changed(slot: &mut Self::Slot) -> bool {
+        slot.as_mut().is_some_and(P::Kind::changed)
+    }
+    fn collect(slot: &mut Self::Slot, into: &mut Proposal) {
+        slot.iter_mut().for_each(|one| P::Kind::collect(one, into));
+    }
 }
 
 /// A parameter that is a plain value.
 pub struct PlainParam;
 
-impl<V: Field> ParamKind<V> for PlainParam {
+impl<V: Plain> ParamKind<V> for PlainParam {
     type Slot = PlainSlot<V>;
     type Item<'s> = V;
     const ACCESS: Access = Access::Value;
@@ -317,12 +388,16 @@ pub type Failure = Box<dyn StdError + Send + Sync>;
 pub trait OutputKind<R> {
     /// What the caller gets.
     type Value;
-    /// Whether it may hold entities, which then are created by the run.
+    /// Whether it may hold entities, which then are created by the run, or given back.
     const CREATES: bool;
 
     /// The type in words.
     fn type_name() -> String;
-    /// Takes the created entities out.
+    /// Whether it may hold entities of this type.
+    fn gives(_row: &'static TypeRow) -> bool {
+        false
+    }
+    /// Takes the entities out.
     ///
     /// # Errors
     /// The callable returned an error.
@@ -375,7 +450,7 @@ impl<V: Field> OutputKind<V> for PlainOutput {
     }
 }
 
-/// An output that is an entity: created by the run.
+/// An output that is an entity: created by the run, or one that it was given by value.
 pub struct CreatedOutput;
 
 impl<T: Entity> OutputKind<T> for CreatedOutput {
@@ -384,6 +459,9 @@ impl<T: Entity> OutputKind<T> for CreatedOutput {
 
     fn type_name() -> String {
         T::META.full_name()
+    }
+    fn gives(row: &'static TypeRow) -> bool {
+        row_of::<T>().is(row)
     }
     fn unpack(output: T, created: &mut Vec<Arc<dyn AnyCell>>) -> Result<T, Failure> {
         created.push(Arc::new(Cell::new(output.clone())));
@@ -415,6 +493,9 @@ impl<R: Output> OutputKind<Vec<R>> for NestedOutput {
     fn type_name() -> String {
         format!("list<{}>", R::Kind::type_name())
     }
+    fn gives(row: &'static TypeRow) -> bool {
+        R::Kind::gives(row)
+    }
     fn unpack(output: Vec<R>, created: &mut Vec<Arc<dyn AnyCell>>) -> Result<Self::Value, Failure> {
         output.into_iter().map(|one| R::Kind::unpack(one, created)).collect()
     }
@@ -442,6 +523,9 @@ impl<R: Output> OutputKind<Option<R>> for NestedOutput {
 
     fn type_name() -> String {
         format!("option<{}>", R::Kind::type_name())
+    }
+    fn gives(row: &'static TypeRow) -> bool {
+        R::Kind::gives(row)
     }
     fn unpack(output: Option<R>, created: &mut Vec<Arc<dyn AnyCell>>) -> Result<Self::Value, Failure> {
         output.map(|one| R::Kind::unpack(one, created)).transpose()
@@ -472,6 +556,9 @@ impl<R: Output, E: Into<Failure>> OutputKind<Result<R, E>> for NestedOutput {
     fn type_name() -> String {
         format!("result<{}>", R::Kind::type_name())
     }
+    fn gives(row: &'static TypeRow) -> bool {
+        R::Kind::gives(row)
+    }
     fn unpack(output: Result<R, E>, created: &mut Vec<Arc<dyn AnyCell>>) -> Result<Self::Value, Failure> {
         output.map_err(Into::into).and_then(|one| R::Kind::unpack(one, created))
     }
@@ -498,6 +585,9 @@ macro_rules! tuple_outputs {
 
             fn type_name() -> String {
                 format!("({})", [$($name::Kind::type_name()),+].join(", "))
+            }
+            fn gives(row: &'static TypeRow) -> bool {
+                false $(|| $name::Kind::gives(row))+
             }
             fn unpack(output: ($($name,)+), created: &mut Vec<Arc<dyn AnyCell>>) -> Result<Self::Value, Failure> {
                 Ok(($($name::Kind::unpack(output.$index, created)?,)+))
@@ -530,7 +620,7 @@ macro_rules! plain {
     ($($type:ty),* $(,)?) => {$(
         impl Param for $type {
             type Kind = PlainParam;
-            type ListKind = PlainParam;
+            type HolderKind = PlainParam;
         }
         impl Output for $type {
             type Kind = PlainOutput;
@@ -546,7 +636,7 @@ plain! {
 
 impl<T: 'static> Param for Id<T> {
     type Kind = PlainParam;
-    type ListKind = PlainParam;
+    type HolderKind = PlainParam;
 }
 
 impl<T: 'static> Output for Id<T> {
@@ -557,13 +647,12 @@ macro_rules! plain_containers {
     ($([$($generics:tt)*] $type:ty;)*) => {$(
         impl<$($generics)*> Param for $type {
             type Kind = PlainParam;
-            type ListKind = PlainParam;
+            type HolderKind = PlainParam;
         }
     )*};
 }
 
 plain_containers! {
-    [P: Param] Option<P>;
     [P: Param, const N: usize] [P; N];
     [K: Param, V: Param] std::collections::BTreeMap<K, V>;
     [K: Param, V: Param, S] std::collections::HashMap<K, V, S>;

@@ -7,8 +7,10 @@ use serde_json::Value as Json;
 use super::caller::Caller;
 use super::error::{AddressError, ArgumentError};
 use super::held::Held;
-use super::kinds::{Access, Editing, Loaded, Param, ParamKind, PlainParam, PlainSlot, row_of, typed};
-use crate::entity::{AnyCell, Entity, Field};
+use super::kinds::{
+    Access, Editing, EntitiesParam, Loaded, Param, ParamKind, PlainParam, PlainSlot, TakeParam, row_of, typed,
+};
+use crate::entity::{AnyCell, Entity, Plain};
 use crate::history::{Archive, ReadError};
 use crate::id::{EntityId, Id};
 use crate::lineage::Ix;
@@ -38,6 +40,8 @@ pub struct Loading<'r> {
     pub(super) caller: &'r Caller<'r>,
     pub(super) archive: &'r Archive,
     pub(super) at: Position,
+    /// Whether the callable may give back entities, and so one that it takes by value.
+    pub(super) gives_entities: bool,
     /// What addresses within plain values were read from.
     read: Vec<Read>,
 }
@@ -47,7 +51,7 @@ impl<'r> Loading<'r> {
         let archive = &*caller.registry.inner.archive;
         // What fails here fails again where something is read, and there it is told.
         _ = archive.refresh();
-        Self { caller, archive, at: archive.lineages.head(), read: Vec::new() }
+        Self { caller, archive, at: archive.lineages.head(), gives_entities: true, read: Vec::new() }
     }
 
     /// What addresses were read from since this was last asked.
@@ -323,6 +327,15 @@ impl<T: Entity> Arg<&mut T> for Id<T> {
     }
 }
 
+impl<T: Entity + Param<Kind = TakeParam>> Arg<T> for Id<T> {
+    fn check(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
+        Ok(loading.entity(*self).map(drop)?)
+    }
+    fn load(&mut self, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
+        Ok(Editing::of(loading.entity(*self)?, loading.archive))
+    }
+}
+
 impl<T: Entity> Arg<Vec<&T>> for Vec<Id<T>> {
     fn check(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
         Ok(self.iter().try_for_each(|id| loading.entity(*id).map(drop))?)
@@ -333,6 +346,15 @@ impl<T: Entity> Arg<Vec<&T>> for Vec<Id<T>> {
 }
 
 impl<T: Entity> Arg<Vec<&mut T>> for Vec<Id<T>> {
+    fn check(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
+        Ok(self.iter().try_for_each(|id| loading.entity(*id).map(drop))?)
+    }
+    fn load(&mut self, loading: &mut Loading<'_>) -> Result<Vec<Editing<T>>, ArgumentError> {
+        self.iter().map(|id| Ok(Editing::of(loading.entity(*id)?, loading.archive))).collect()
+    }
+}
+
+impl<T: Entity + Param<Kind = TakeParam, HolderKind = EntitiesParam>> Arg<Vec<T>> for Vec<Id<T>> {
     fn check(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
         Ok(self.iter().try_for_each(|id| loading.entity(*id).map(drop))?)
     }
@@ -365,7 +387,52 @@ impl<T: Entity> Arg<&mut T> for &mut Held<T> {
     }
 }
 
-impl<V: Field + Param<Kind = PlainParam>> Arg<V> for V {
+impl<T: Entity + Param<Kind = TakeParam>> Arg<T> for &mut Held<T> {
+    const COMMITS: bool = true;
+
+    fn check(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
+        self.check_newest(loading)
+    }
+    fn load(&mut self, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
+        self.load_edits(loading)
+    }
+
+    fn refresh(&mut self) {
+        Held::refresh(self);
+    }
+}
+
+macro_rules! options {
+    ($([$($kinds:tt)*] $given:ty => $param:ty, $slot:ident;)*) => {$(
+        impl<T: Entity $($kinds)*> Arg<Option<$param>> for Option<$given> {
+            const COMMITS: bool = <$given as Arg<$param>>::COMMITS;
+
+            fn check(&self, loading: &Loading<'_>) -> Result<(), ArgumentError> {
+                self.as_ref().map_or(Ok(()), |given| Arg::<$param>::check(given, loading))
+            }
+            fn load(&mut self, loading: &mut Loading<'_>) -> Result<Option<$slot<T>>, ArgumentError> {
+                self.as_mut().map(|given| Arg::<$param>::load(given, loading)).transpose()
+            }
+
+            fn refresh(&mut self) {
+                if let Some(given) = self {
+                    Arg::<$param>::refresh(given);
+                }
+            }
+        }
+    )*};
+}
+
+options! {
+    [] Id<T> => &T, Loaded;
+    [] Id<T> => &mut T, Editing;
+    [+ Param<Kind = TakeParam, HolderKind = EntitiesParam>] Id<T> => T, Editing;
+    [] &Held<T> => &T, Loaded;
+    [] &mut Held<T> => &mut T, Editing;
+    [+ Param<Kind = TakeParam, HolderKind = EntitiesParam>] &mut Held<T> => T, Editing;
+}
+
+impl<V: Plain + Param<Kind = PlainParam>> Arg<V> for V {
     fn load(&mut self, _: &mut Loading<'_>) -> Result<PlainSlot<V>, ArgumentError> {
         Ok(PlainSlot::of(self.clone()))
     }

@@ -36,7 +36,9 @@ pub use conflict::Conflict;
 pub use context::Context;
 pub use error::{AddressError, ArgumentError, CallError, RecallError, RegisterError};
 pub use held::{Held, Strays};
-pub use kinds::{Access, CreatedOutput, Failure, Output, OutputKind, Param, PlainOutput, PlainParam, Recall};
+pub use kinds::{
+    Access, CreatedOutput, EntitiesParam, Failure, Output, OutputKind, Param, PlainOutput, PlainParam, Recall, TakeParam,
+};
 pub use load::Arg;
 pub use observe::{Observation, Subscription};
 pub use once::{Once, Receipt};
@@ -300,7 +302,7 @@ impl Registry {
         // Of a closure that captures something, or a function pointer, there can be several of one type.
         let by_type = size_of::<F>() == 0;
         let callable: Box<dyn AnyCallable> = Box::new(Typed { function, marker: PhantomData::<fn() -> M> });
-        for row in callable.rows() {
+        for row in callable.rows().into_iter().flatten() {
             self.inner.archive.types.admit_all(row)?;
         }
         let registered = Registered::new(name.into(), TypeId::of::<F>(), std::any::type_name::<F>(), callable);

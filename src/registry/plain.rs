@@ -40,7 +40,7 @@ impl<V> crate::entity::Plain for Plain<V> where
 
 impl<V> Param for Plain<V> {
     type Kind = PlainParam;
-    type ListKind = PlainParam;
+    type HolderKind = PlainParam;
 }
 
 impl<V> Output for Plain<V>

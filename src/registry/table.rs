@@ -20,7 +20,7 @@ use crate::log::Callable as Identity;
 pub enum Strategy {
     /// It takes no entity and creates none: nothing is compared.
     Computes,
-    /// It takes entities by `&` only and creates none: nothing is compared.
+    /// It takes entities by `&` or by value, and gives back none: nothing is compared.
     Reads,
     /// It creates entities and edits none.
     Creates,
@@ -37,11 +37,11 @@ impl Strategy {
         !matches!(self, Strategy::Computes | Strategy::Reads)
     }
 
-    fn of(parameters: &[Parameter], creates: bool) -> Self {
-        let edits = parameters.iter().filter(|parameter| parameter.access == Access::Edits);
+    fn of(parameters: &[Parameter], edits: &[bool], creates: bool) -> Self {
+        let edits = parameters.iter().zip(edits).filter(|(_, edits)| **edits).map(|(parameter, _)| parameter);
         match edits.clone().count() {
             0 if creates => Strategy::Creates,
-            0 if parameters.iter().any(|parameter| parameter.access == Access::Reads) => Strategy::Reads,
+            0 if parameters.iter().any(|parameter| parameter.access != Access::Value) => Strategy::Reads,
             0 => Strategy::Computes,
             1 if edits.clone().any(|parameter| parameter.several) => Strategy::EditsSeveral,
             1 => Strategy::EditsOne,
@@ -105,7 +105,7 @@ impl Registered {
     pub(super) fn plan(&self) -> &Plan {
         self.plan.get_or_init(|| {
             let parameters = self.callable.parameters();
-            let strategy = Strategy::of(&parameters, self.callable.creates());
+            let strategy = Strategy::of(&parameters, &self.callable.edits(), self.callable.creates());
             let entities = parameters.iter().filter(|parameter| parameter.access != Access::Value).count();
             let edits = matches!(strategy, Strategy::EditsOne | Strategy::EditsSeveral);
             Plan { strategy, may_overlap: edits && (entities > 1 || strategy == Strategy::EditsSeveral) }
@@ -147,7 +147,7 @@ impl fmt::Display for Parameter {
         let sign = match self.access {
             Access::Reads => "&",
             Access::Edits => "&mut ",
-            Access::Value => "",
+            Access::Takes | Access::Value => "",
         };
         write!(f, "{sign}{}", self.type_name)
     }
@@ -179,16 +179,16 @@ impl Table {
     pub(super) fn add(&self, registered: Registered, by_type: bool) -> Result<Arc<Registered>, RegisterError> {
         let _guard = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut tables = Tables::clone(&self.tables.load());
-        if let Some(taken) = tables.by_name.get(registered.name()) {
-            return Err(RegisterError::NameTaken {
-                name: registered.name().to_string(),
-                by: taken.type_name.to_owned(),
-            });
-        }
         if by_type && let Some(taken) = tables.by_type.get(&registered.type_id) {
             return Err(RegisterError::FunctionTaken {
                 function: registered.type_name.to_owned(),
                 name: taken.name().to_string(),
+            });
+        }
+        if let Some(taken) = tables.by_name.get(registered.name()) {
+            return Err(RegisterError::NameTaken {
+                name: registered.name().to_string(),
+                by: taken.type_name.to_owned(),
             });
         }
         let registered = Arc::new(registered);
