@@ -58,20 +58,50 @@ pub use id::{EntityId, Id, IdError, Ids, RunId};
 pub use log::{Properties, RunEnd};
 pub use patch::{Patch, PatchError};
 pub use registry::{
-    Access, AddressError, ArgumentError, Batch, Builder, CallError, Callable, Caller, CompactError, Compaction,
-    Conflict, Context, Description, Expected, Held, Observation, Once, Outcome, Parameter, Pending, Plain as PlainArg,
-    RecallError, Receipt, RegisterError, Registration, Registry, Retention, Strategy, Strays, Subscription, ValueOf,
+    Access, AddressError, ArgumentError, Batch, Builder, CallError, Callable, Callables, Caller, CompactError,
+    Compaction, Conflict, Context, Description, Expected, Held, Observation, Once, Outcome, Parameter, Pending,
+    Plain as PlainArg, RecallError, Receipt, RegisterError, Registration, Registry, Retention, Strategy, Strays,
+    Subscription, ValueOf,
 };
 pub use schema::{FieldMeta, Layout, Layouter, Meta, Role, SubjectOf};
 pub use tree::Tree;
 pub use value::{ApplyError, BridgeError, DecodeError, Delta, JsonError, Leaf, Name, Value};
 pub use when::{Clock, Position, Revision, SystemClock, TimeError, Timestamp, When};
 
+/// Lets a function say of itself what a registry keeps of a callable: its name, the names of its parameters, its
+/// documentation and, if it is given one, the version of its code.
+///
+/// ```
+/// use heirloom::prelude::*;
+/// # #[derive(Entity, Clone)]
+/// # struct Student { id: Id<Student>, name: String, gpa: f64 }
+///
+/// /// Raises the grade of a student, up to 4.0.
+/// #[callable(version = "2")]
+/// fn raise(student: &mut Student, by: f64) {
+///     student.gpa = (student.gpa + by).min(4.0);
+/// }
+///
+/// let registry = Registry::in_memory();
+/// registry.register_all::<raise>()?;
+/// let about = registry.describe("raise")?;
+/// assert_eq!(about.to_string(), "raise(student: &mut Student, by: f64) -> unit: edits one");
+/// assert_eq!(about.docs.as_deref(), Some("Raises the grade of a student, up to 4.0."));
+/// # let ann = registry.add(Student { id: Id::new(), name: "Ann".into(), gpa: 3.5 })?;
+/// registry.call(raise, (ann, 0.3))?;
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+///
+/// The function stays as it is and where it is: at the top of a module, private or not, or within the body of another.
+/// Beside it, a type of the same name stands for it where only a type can, as in `register_all::<(raise, enrol)>()`; `use`
+/// brings both. A parameter or an output that does not fit is an error on its own type.
+pub use heirloom_derive::callable;
+
 /// What most programs need: `use heirloom::prelude::*;`.
 pub mod prelude {
     pub use crate::{
         Child, Children, Entity, EntityId, Held, History, Id, Patch, References, Registry, Revision, Shared, Timestamp,
-        Value, When,
+        Value, When, callable,
     };
 }
 
@@ -94,10 +124,30 @@ pub mod __private {
     };
     pub use crate::history::Proposal;
     pub use crate::registry::{
-        Arg, Arguments, CreatedOutput, EntitiesParam, Failure, Output, OutputKind, Param, PlainOutput, PlainParam, Recall,
-        Signature, TakeParam,
+        Arg, Arguments, CreatedOutput, Declared, DoesNotFit, EntitiesParam, Failure, Fits, Output, OutputKind, Param,
+        PlainOutput, PlainParam, Probe, Recall, Signature, TakeParam, gives, takes, takes_context, takes_first,
     };
     pub use crate::schema::{Layouter, constant_name};
+    #[cfg(feature = "inventory")]
+    pub use inventory;
+}
+
+/// Makes a function with `#[callable]` known to `Registry::register_linked`.
+#[cfg(feature = "inventory")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __link {
+    ($declared:path) => {
+        $crate::__private::inventory::submit! { &$declared }
+    };
+}
+
+/// Without the feature `inventory`, nobody asks for what is linked.
+#[cfg(not(feature = "inventory"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __link {
+    ($declared:path) => {};
 }
 
 /// What the fuzz targets in `tests/fuzz` call. Not part of the public interface.

@@ -82,7 +82,7 @@ impl Place {
     }
 }
 
-fn one_of(words: &[&str]) -> String {
+pub(crate) fn one_of(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.as_slice() {
         [init @ .., last] if !init.is_empty() => format!("{} or {last}", init.join(", ")),
@@ -285,7 +285,7 @@ fn instead_of(name: &str, place: Place) -> Option<&'static str> {
     }
 }
 
-fn set<T>(slot: &mut Option<Said<T>>, word: Ident, what: T, mistakes: &mut Mistakes) {
+pub(crate) fn set<T>(slot: &mut Option<Said<T>>, word: Ident, what: T, mistakes: &mut Mistakes) {
     match slot {
         Some(_) => mistakes.at(word.span(), format!("`{word}` is given twice: expected it once")),
         None => *slot = Some(Said { word, what }),
@@ -293,7 +293,7 @@ fn set<T>(slot: &mut Option<Said<T>>, word: Ident, what: T, mistakes: &mut Mista
 }
 
 /// Passes over what an attribute says.
-fn skip_rest(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
+pub(crate) fn skip_rest(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
     while !meta.input.is_empty() && !meta.input.peek(Token![,]) {
         meta.input.parse::<TokenTree>()?;
     }
@@ -308,12 +308,12 @@ fn flag(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
     Err(meta.input.error(format!("`{word}` says all by itself: expected nothing after it")))
 }
 
-fn text(meta: &ParseNestedMeta<'_>, example: &str) -> syn::Result<LitStr> {
+pub(crate) fn text(meta: &ParseNestedMeta<'_>, example: &str) -> syn::Result<LitStr> {
     let value = given(meta, example)?;
     value.parse().map_err(|error| syn::Error::new(error.span(), format!("expected text: `{example}`")))
 }
 
-fn path(meta: &ParseNestedMeta<'_>, example: &str) -> syn::Result<Path> {
+pub(crate) fn path(meta: &ParseNestedMeta<'_>, example: &str) -> syn::Result<Path> {
     let value = given(meta, example)?;
     value.parse().map_err(|error| syn::Error::new(error.span(), format!("expected a path: `{example}`")))
 }
@@ -325,7 +325,7 @@ fn schema(meta: &ParseNestedMeta<'_>) -> syn::Result<u32> {
     literal.base10_parse().ok().filter(|number| *number > 0).ok_or_else(|| wrong(literal.span()))
 }
 
-fn given<'a>(meta: &ParseNestedMeta<'a>, example: &str) -> syn::Result<syn::parse::ParseStream<'a>> {
+pub(crate) fn given<'a>(meta: &ParseNestedMeta<'a>, example: &str) -> syn::Result<syn::parse::ParseStream<'a>> {
     meta.value().map_err(|_| meta.error(format!("expected something to be said: `{example}`")))
 }
 

@@ -1,9 +1,10 @@
-//! The derive macros of heirloom: `#[derive(Entity)]` and `#[derive(Value)]`.
+//! The macros of heirloom: `#[derive(Entity)]`, `#[derive(Value)]` and `#[callable]`.
 //!
 //! The expansion is data: one static row and one visit for each field. What is done with them stands in the crate.
 
 mod ast;
 mod attr;
+mod callable;
 mod case;
 mod check;
 mod entity;
@@ -35,4 +36,13 @@ pub fn derive_entity(input: TokenStream) -> TokenStream {
 pub fn derive_value(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     value::derive(&input).unwrap_or_else(|mistakes| fallback::value(&input, &mistakes)).into()
+}
+
+/// In the attribute: `#[callable(name = "...", version = "...", crate = path)]`. The name is the function's unless another
+/// is given. The version is any constant text, such as `env!("CARGO_PKG_VERSION")`; without it there is none, for what a
+/// function does depends on more than its own text. A method, a closure or a function of generic type is registered by
+/// `Registry::register`.
+#[proc_macro_attribute]
+pub fn callable(options: TokenStream, item: TokenStream) -> TokenStream {
+    callable::expand(options.into(), item.into()).into()
 }

@@ -18,7 +18,7 @@ use crate::log::AllGiven;
 /// A parameter of a callable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
-    /// Its name, once `.params([...])` gave it one.
+    /// Its name, once `.params([...])` or `#[callable]` gave it one.
     pub name: Option<String>,
     /// What the callable does with it.
     pub access: Access,

@@ -6,6 +6,7 @@ mod caller;
 mod compact;
 mod conflict;
 mod context;
+mod declared;
 mod erase;
 mod error;
 mod held;
@@ -19,9 +20,7 @@ mod plain;
 mod table;
 mod types;
 
-use std::any::TypeId;
 use std::fmt;
-use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,10 +33,12 @@ pub use caller::{Caller, ValueOf};
 pub use compact::{CompactError, Compaction, Retention};
 pub use conflict::Conflict;
 pub use context::Context;
+pub use declared::{Callables, Declared, DoesNotFit, Fits, Probe, gives, takes, takes_context, takes_first};
 pub use error::{AddressError, ArgumentError, CallError, RecallError, RegisterError};
 pub use held::{Held, Strays};
 pub use kinds::{
-    Access, CreatedOutput, EntitiesParam, Failure, Output, OutputKind, Param, PlainOutput, PlainParam, Recall, TakeParam,
+    Access, CreatedOutput, EntitiesParam, Failure, Output, OutputKind, Param, PlainOutput, PlainParam, Recall,
+    TakeParam,
 };
 pub use load::Arg;
 pub use observe::{Observation, Subscription};
@@ -52,7 +53,6 @@ use crate::history::{Archive, CommitError, History, ReadError};
 use crate::id::{Id, Ids};
 use crate::store::{Durability, Store, StoreError};
 use crate::when::{Clock, When};
-use callable::{AnyCallable, Typed};
 use load::Loading;
 use observe::Listeners;
 use table::{Registered, Table};
@@ -290,7 +290,8 @@ impl Registry {
         Builder::default()
     }
 
-    /// Registers a function or closure under a name, and takes in the types of its entities.
+    /// Registers a function or closure under a name, and takes in the types of its entities. One with
+    /// [`#[callable]`](macro@crate::callable) says all of this itself: [`Registry::register_all`].
     ///
     /// # Errors
     /// The name is taken, the function is registered already, or another type has the stored name of one of these.
@@ -299,15 +300,7 @@ impl Registry {
         F: Callable<M>,
         M: 'static,
     {
-        // Of a closure that captures something, or a function pointer, there can be several of one type.
-        let by_type = size_of::<F>() == 0;
-        let callable: Box<dyn AnyCallable> = Box::new(Typed { function, marker: PhantomData::<fn() -> M> });
-        for row in callable.rows().into_iter().flatten() {
-            self.inner.archive.types.admit_all(row)?;
-        }
-        let registered = Registered::new(name.into(), TypeId::of::<F>(), std::any::type_name::<F>(), callable);
-        let registered = self.inner.table.add(registered, by_type)?;
-        Ok(Registration { registered, registry: self.clone() })
+        self.register_saying(name, function, |_| ())
     }
 
     /// What there is to know of a callable.

@@ -1,0 +1,6 @@
+use heirloom::prelude::*;
+
+#[callable]
+pub struct Double;
+
+fn main() {}
