@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
-use heirloom::{Entity, EntityId, Id, Registry};
+use heirloom::{Entity, EntityId, Id, ObservationKind, Registry, Topics};
 use imbl::OrdMap;
 use shared::growing::Growing;
 use shared::{
@@ -31,6 +31,7 @@ fn main() {
     edit_leaf_deep(criterion);
     no_change(criterion);
     no_change_random(criterion);
+    observation_off(criterion);
     moves(criterion);
     clone_eq(criterion);
     edit_leaf_plain(criterion);
@@ -312,6 +313,48 @@ fn no_change_random(criterion: &mut Criterion) {
             });
         });
     }
+    group.finish();
+}
+
+/// A run that changes nothing, with listeners off, with none, with one that wants something else, and with one that hears
+/// all of it; then the same as its runs are counted.
+fn observation_off(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("registry/observation_off");
+    let build = |registry: Registry| {
+        let _ = registry.register("check_agent", check_agent).expect("the names differ");
+        let map = grid_map(SIZES[1]);
+        let leaf = map.nodes[0].agents[0].id;
+        registry.add(map).expect("a tree without repetitions");
+        (registry, leaf)
+    };
+    let time = |(registry, leaf): &mut (Registry, Id<Agent>), _| {
+        black_box(registry.call(check_agent, (*leaf,)).expect("nothing stands against it"));
+    };
+    let heard = |topics: Topics| {
+        let (registry, leaf) = build(Registry::in_memory());
+        let subscription = registry.subscribe_to(topics).handler(|observation| {
+            black_box(observation);
+        });
+        ((registry, leaf), subscription)
+    };
+    let mut off = Growing::new(5 * MOST, || {
+        let (registry, leaf) = build(Registry::in_memory());
+        registry.set_observed(false);
+        (registry, leaf)
+    });
+    group.bench_function("off", |bencher| bencher.iter_custom(|steps| off.time(steps, time)));
+    let mut unheard = Growing::new(5 * MOST, || build(Registry::in_memory()));
+    group.bench_function("unheard", |bencher| bencher.iter_custom(|steps| unheard.time(steps, time)));
+    let mut otherwise = Growing::new(5 * MOST, || heard(Topics::all().kind(ObservationKind::DidFail)));
+    group.bench_function("heard_otherwise", |bencher| {
+        bencher.iter_custom(|steps| otherwise.time(steps, |(state, _), number| time(state, number)));
+    });
+    let mut all = Growing::new(5 * MOST, || heard(Topics::all()));
+    group.bench_function("heard", |bencher| {
+        bencher.iter_custom(|steps| all.time(steps, |(state, _), number| time(state, number)));
+    });
+    let mut counted = Growing::new(5 * MOST, || build(Registry::builder().stats(true).in_memory()));
+    group.bench_function("counted", |bencher| bencher.iter_custom(|steps| counted.time(steps, time)));
     group.finish();
 }
 

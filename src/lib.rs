@@ -58,10 +58,7 @@ pub use id::{EntityId, Id, IdError, Ids, RunId};
 pub use log::{Properties, RunEnd};
 pub use patch::{Patch, PatchError};
 pub use registry::{
-    Access, AddressError, ArgumentError, Batch, Builder, CallError, Callable, Callables, Caller, CompactError,
-    Compaction, Conflict, Context, Description, Expected, Held, Observation, Once, Outcome, Parameter, Pending,
-    Plain as PlainArg, RecallError, Receipt, RegisterError, Registration, Registry, Retention, Strategy, Strays,
-    Subscription, ValueOf,
+    Access, AddressError, ArgumentError, Batch, Builder, CallError, Callable, CallableStats, Callables, Caller, CompactError, Compaction, Conflict, Context, CutOff, Description, Expected, Held, Observation, ObservationKind, Observations, Once, Outcome, Parameter, Pending, Plain as PlainArg, RecallError, Receipt, RegisterError, Registration, Registry, Retention, RunNumber, Stats, Strategy, Strays, Subscribing, Subscription, Topics, ValueOf, WhenFull,
 };
 pub use schema::{FieldMeta, Layout, Layouter, Meta, Role, SubjectOf};
 pub use tree::Tree;

@@ -314,6 +314,27 @@ fn a_commit_that_the_store_refuses_leaves_nothing() -> Result<()> {
 }
 
 #[test]
+fn a_run_that_the_log_cannot_take_is_told_of_all_the_same() -> Result<()> {
+    let registry = Registry::builder().over(Handle(Shaky::new(2)))?;
+    let _ = registry.register("pay", pay)?;
+    let _ = registry.register("fail", |_: &mut Account| Err::<(), _>("no money".to_owned()))?;
+    bank(&registry)?;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let _listening = registry.subscribe(move |observation| {
+        let told = match observation {
+            Observation::DidNotRecord { callable, reason, .. } => format!("{callable}: {reason}"),
+            other => format!("{:?}", other.kind()),
+        };
+        heard.lock().expect("no test panics here").push(told);
+    });
+    let failed = registry.execute("fail", serde_json::json!([format!("@{}", account(0))]));
+    assert!(matches!(failed.expect_err("it fails"), CallError::Unrecorded { .. }));
+    assert_eq!(*told.lock().expect("no test panics here"), ["WillRun", "DidRun", "fail: no money"]);
+    Ok(())
+}
+
+#[test]
 fn a_store_that_was_replaced_while_it_was_open_is_refused() -> Result<()> {
     let shaky = Shaky::new(0);
     let registry = Registry::builder().over(Handle(Arc::clone(&shaky)))?;

@@ -362,7 +362,7 @@ for_both_schools! {
         let inner = Arc::clone(&heard);
         let subscription = registry.subscribe(move |observation: &Observation| {
             let text = match observation {
-                Observation::WillRun { callable, entities } => format!("will run {callable} on {}", entities.len()),
+                Observation::WillRun { callable, entities, .. } => format!("will run {callable} on {}", entities.len()),
                 Observation::DidRun { callable, .. } => format!("did run {callable}"),
                 Observation::DidCommit { callable, versions, .. } => format!("did commit {callable:?} {versions}"),
                 Observation::DidNotChange { callable, .. } => format!("did not change {callable}"),

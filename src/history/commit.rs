@@ -22,6 +22,8 @@ pub(crate) struct Info {
     pub(crate) subjects: Vec<Digest>,
     /// When the run ended, by the monotonic clock: spares reading the other one.
     pub(crate) ended: Option<Instant>,
+    /// The number that listeners know the run by, once they were told of it.
+    pub(crate) number: Option<u64>,
 }
 
 impl Info {

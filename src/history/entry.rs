@@ -290,7 +290,7 @@ impl Entry {
     }
 
     /// The versions that it made.
-    pub(super) fn made(&self) -> Result<Vec<(Ix, Revision)>, ReadError> {
+    pub(crate) fn made(&self) -> Result<Vec<(Ix, Revision)>, ReadError> {
         let Some(read) = &self.read else {
             let made = self.archive.log.made(self.line());
             return Ok(made.iter().map(|(ix, index)| (Ix(*ix), Revision(u64::from(*index) + 1))).collect());

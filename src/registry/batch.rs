@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::caller::{Caller, committed_by};
+use super::caller::Caller;
 use super::held::{Held, caught};
 use super::kinds::row_of;
 use super::outcome::Outcome;
+use super::told::Telling;
 use crate::entity::{Cell, Entity};
 use crate::history::{CommitError, ExpectedHead, Input, Prepared, Proposal, ReadError};
 use crate::id::{EntityId, Id};
@@ -203,7 +204,7 @@ impl<'r> Batch<'r> {
         let prepared = caught(|| archive.prepare(&mut self.proposal))?;
         let prepared = prepared.unwrap_or_else(|| Prepared::only(self.proposal.expected));
         let mut info = self.caller.info(None);
-        let committed = self.caller.commit(Some(prepared), &mut info, || committed_by(None, false))?;
+        let committed = self.caller.commit(Some(prepared), &mut info, Telling::Commit)?;
         Ok(Outcome::new((), committed, registry.history()))
     }
 }

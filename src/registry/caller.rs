@@ -9,16 +9,18 @@ use serde_json::Value as Json;
 use smallvec::SmallVec;
 
 use super::callable::{Arguments, Callable, Signature};
-use super::conflict::Conflict;
+use super::conflict::{Conflict, is_conflict};
 use super::context::Context;
 use super::error::{ArgumentError, CallError};
 use super::held::{Strays, said_by};
 use super::kinds::{Output, OutputKind};
 use super::load::{Loading, Used};
-use super::observe::Observation;
+use super::observe::{Observation, ObservationKind};
 use super::outcome::Outcome;
+use super::stats::Came;
 use super::table::Registered;
-use super::{Access, Registry};
+use super::told::Telling;
+use super::{Access, Registry, meter, trace};
 use crate::children::LoadFailure;
 use crate::entity::{Cell, EncodeFailure};
 use crate::history::{Begun, CommitError, Committed, History, Info, Prepared, Proposal, ReadError};
@@ -140,6 +142,7 @@ impl<'r> Caller<'r> {
         let tables = self.registry.inner.table.now();
         let registered = tables.by_type(TypeId::of::<F>()).ok_or_else(unregistered::<F>)?;
         let mut run = |caller: &Self| {
+            let _span = caller.span(registered);
             if caller.once.is_some() {
                 let given = || {
                     let slots = if A::COMMITS { None } else { arguments.load(&mut Loading::new(caller)).ok() };
@@ -211,7 +214,10 @@ impl<'r> Caller<'r> {
     fn execute_json(&self, name: &str, arguments: &Json) -> Result<Outcome<Json>, CallError> {
         let registered = self.registry.inner.table.by_name(name)?;
         let given = in_order(&registered, arguments)?;
-        self.until_it_ends(&mut |caller| registered.callable.execute(caller, &registered, &given))
+        self.until_it_ends(&mut |caller| {
+            let _span = caller.span(&registered);
+            registered.callable.execute(caller, &registered, &given)
+        })
     }
 
     /// Runs a callable on what was loaded; its commit is made or under way.
@@ -228,15 +234,10 @@ impl<'r> Caller<'r> {
         if plan.may_overlap {
             self.refuse_overlaps(registered, |visit| F::Signature::used(slots, visit))?;
         }
-        self.observe(|| {
-            let mut entities = Vec::new();
-            let lineages = &self.registry.inner.archive.lineages;
-            F::Signature::used(slots, &mut |used| entities.push(lineages.get(used.ix).id));
-            Observation::WillRun { callable: Arc::clone(registered.name()), entities }
-        });
         // Kept before the run: afterwards plain arguments are gone, and entities are not what they were.
         let given = F::Signature::arguments(slots);
         let mut info = self.info(Some(Ran::new(Arc::clone(&registered.identity), given)));
+        self.will_run(registered, &mut info, |visit| F::Signature::used(slots, visit));
         let context = F::TAKES_CONTEXT.then(|| Context::new(self, registered));
         let (returned, start, end) = self.invoke(|| function.invoke(context.as_ref(), slots));
         if let (Some(drawn), Some(run)) = (context.as_ref().and_then(Context::drawn), &mut info.run) {
@@ -244,11 +245,11 @@ impl<'r> Caller<'r> {
         }
         let duration = end - start;
         info.ran(end, duration);
+        self.did_run(registered, &mut info, duration, returned.is_ok());
         let returned = match returned {
             Ok(output) => output,
             Err(payload) => return Err(self.unwound(registered, info, payload)),
         };
-        self.observe(|| Observation::DidRun { callable: Arc::clone(registered.name()), duration });
         let mut created = Vec::new();
         let unpack = || <F::Output as Output>::Kind::unpack(returned, &mut created);
         let value = match catch_unwind(AssertUnwindSafe(unpack)) {
@@ -289,7 +290,7 @@ impl<'r> Caller<'r> {
         } else {
             None
         };
-        match self.begin(prepared, &mut info, || committed_by(Some(registered), self.once.is_some())) {
+        match self.begin(prepared, &mut info, Telling::Run(registered)) {
             Ok(begun) => Ok((value, begun)),
             Err(source) => Err(self.refused(registered, info, source)),
         }
@@ -300,6 +301,7 @@ impl<'r> Caller<'r> {
         let mut info = Info::default();
         match self.wait(begun, &mut info) {
             Ok(committed) => {
+                registered.ended(Came::To { versions: self.own_versions(committed) });
                 let outcome = Outcome::new(value, committed, self.history());
                 Ok(if self.once.is_some() { outcome.under_key(false) } else { outcome })
             }
@@ -325,14 +327,10 @@ impl<'r> Caller<'r> {
         Info { said: self.said.clone(), time: self.time, run, ..Info::default() }
     }
 
-    /// Tells listeners, if there are any and they are to hear of it.
+    /// Where `tracing` is compiled in, the span of a run.
     #[inline]
-    pub(super) fn observe(&self, observation: impl FnOnce() -> Observation) {
-        let listeners = &self.registry.inner.listeners;
-        if self.observed && listeners.heard() {
-            listeners.enqueue(observation());
-            listeners.deliver();
-        }
+    fn span(&self, registered: &Registered) -> trace::Span {
+        trace::run(registered.name(), self.said.as_ref().and_then(|said| said.author.as_deref()))
     }
 
     /// Loads arguments: a panic in a user's code, such as a `Clone`, is the run's.
@@ -344,7 +342,11 @@ impl<'r> Caller<'r> {
         match catch_unwind(AssertUnwindSafe(load)) {
             Ok(Ok(loaded)) => Ok(loaded),
             Ok(Err((index, error))) => Err(registered.argument_error(index, error)),
-            Err(payload) => Err(self.unwound(registered, self.began(registered), payload)),
+            Err(payload) => {
+                let mut info = self.began(registered);
+                self.will_run(registered, &mut info, |_| ());
+                Err(self.unwound(registered, info, payload))
+            }
         }
     }
 
@@ -355,50 +357,43 @@ impl<'r> Caller<'r> {
         self.info(Some(Ran::new(callable, given)))
     }
 
-    /// Commits, and tells listeners in the order of the log. `observation` makes what makes what they hear.
-    pub(super) fn commit<O>(
+    /// Commits, and tells listeners in the order of the log.
+    pub(super) fn commit(
         &self,
         prepared: Option<Prepared>,
         info: &mut Info,
-        observation: impl FnOnce() -> O,
-    ) -> Result<Committed, CommitError>
-    where
-        O: FnOnce(Committed) -> Observation + Send + 'static,
-    {
-        let begun = self.begin(prepared, info, observation)?;
+        telling: Telling<'_>,
+    ) -> Result<Committed, CommitError> {
+        let begun = self.begin(prepared, info, telling)?;
         self.wait(begun, info)
     }
 
     /// Commits, or leaves the commit under way.
     #[inline]
-    fn begin<O>(
-        &self,
-        prepared: Option<Prepared>,
-        info: &mut Info,
-        observation: impl FnOnce() -> O,
-    ) -> Result<Begun, CommitError>
-    where
-        O: FnOnce(Committed) -> Observation + Send + 'static,
-    {
-        let inner = &self.registry.inner;
-        let tell = (self.observed && inner.listeners.heard()).then(|| {
-            let (listeners, observation) = (Arc::clone(&inner.listeners), observation());
-            move |committed| listeners.enqueue(observation(committed))
-        });
-        inner.archive.begin(prepared, info, tell)
+    fn begin(&self, prepared: Option<Prepared>, info: &mut Info, telling: Telling<'_>) -> Result<Begun, CommitError> {
+        let span = trace::commit();
+        let tell = self.teller(telling, info);
+        let begun = self.registry.inner.archive.begin(prepared, info, tell)?;
+        if let Begun::Made(committed) = &begun {
+            span.committed(*committed);
+        }
+        Ok(begun)
     }
 
     /// Waits for a commit, and sees to it that listeners hear of it.
     #[inline]
     fn wait(&self, begun: Begun, info: &mut Info) -> Result<Committed, CommitError> {
-        let inner = &self.registry.inner;
         let committed = match begun {
             Begun::Made(committed) => committed,
-            Begun::UnderWay(ticket) => inner.archive.wait(ticket, info)?,
+            Begun::UnderWay(ticket) => {
+                let span = trace::commit();
+                let committed = self.registry.inner.archive.wait(ticket, info)?;
+                span.committed(committed);
+                committed
+            }
         };
-        if self.observed && inner.listeners.heard() {
-            inner.listeners.deliver();
-        }
+        meter::committed(committed.versions);
+        self.deliver();
         Ok(committed)
     }
 
@@ -412,24 +407,39 @@ impl<'r> Caller<'r> {
         if let Some(run) = &mut info.run {
             run.more().end = Some(end);
         }
-        let failed = || {
-            let callable = Arc::clone(registered.name());
-            move |Committed { position, .. }| Observation::DidFail { position, callable, reason }
-        };
-        match (self.commit(None, &mut info, failed), error) {
-            (Ok(_), error) => error,
+        registered.ended(Came::Nothing);
+        trace::failed(registered.name(), &reason);
+        let Err(source) = self.commit(None, &mut info, Telling::Failure(registered, &reason)) else { return error };
+        self.observe(registered, &mut info, ObservationKind::DidNotRecord, |run, callable| Observation::DidNotRecord {
+            run,
+            callable,
+            reason,
+        });
+        match error {
             // Nobody can do more about it than about the first refusal.
-            (Err(_), error @ CallError::Commit { source: CommitError::Store(_), .. }) => error,
-            (Err(source), ended) => CallError::Unrecorded { ended: Box::new(ended), source },
+            error @ CallError::Commit { source: CommitError::Store(_), .. } => error,
+            ended => CallError::Unrecorded { ended: Box::new(ended), source },
         }
     }
 
     #[cold]
-    fn refused(&self, registered: &Registered, info: Info, source: CommitError) -> CallError {
+    fn refused(&self, registered: &Registered, mut info: Info, source: CommitError) -> CallError {
         let again = self.conflict.runs_again(&source) || self.is_repeated(&source);
-        let end = RunEnd::Refused(source.to_string());
+        let reason = source.to_string();
+        if is_conflict(&source) {
+            registered.conflicted(again);
+        }
         let error = CallError::Commit { callable: registered.name().to_string(), source };
-        if again { error } else { self.record_end(registered, info, end, error) }
+        if !again {
+            return self.record_end(registered, info, RunEnd::Refused(reason), error);
+        }
+        trace::retries(registered.name(), &reason);
+        self.observe(registered, &mut info, ObservationKind::WillRetry, |run, callable| Observation::WillRetry {
+            run,
+            callable,
+            reason,
+        });
+        error
     }
 
     /// What an unwinding was: a child that could not be loaded, a value that could not be written, or a panic.
@@ -493,20 +503,6 @@ impl<'r> Caller<'r> {
             }
         }
         Ok(())
-    }
-}
-
-/// What listeners hear of a commit, or of a run that was committed.
-///
-/// Under a key, one of the versions is that of its receipt.
-pub(super) fn committed_by(
-    registered: Option<&Registered>,
-    under_key: bool,
-) -> impl FnOnce(Committed) -> Observation + Send + use<> {
-    let callable = registered.map(|registered| Arc::clone(registered.name()));
-    move |Committed { position, versions }| match callable {
-        Some(callable) if versions == usize::from(under_key) => Observation::DidNotChange { position, callable },
-        callable => Observation::DidCommit { position, callable, versions },
     }
 }
 

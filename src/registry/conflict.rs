@@ -18,8 +18,7 @@ pub enum Conflict {
 impl Conflict {
     /// Whether a run that was refused for this is to run again.
     pub(super) fn runs_again(self, source: &CommitError) -> bool {
-        let conflict = matches!(source, CommitError::Conflict { .. } | CommitError::ConflictPresent { .. });
-        conflict && matches!(self, Conflict::Retry(1..))
+        is_conflict(source) && matches!(self, Conflict::Retry(1..))
     }
 
     /// Runs until it is not to run again.
@@ -43,4 +42,9 @@ impl Conflict {
             Conflict::Retry(times) => Conflict::Retry(times.saturating_sub(1)),
         }
     }
+}
+
+/// Whether somebody committed first.
+pub(super) fn is_conflict(source: &CommitError) -> bool {
+    matches!(source, CommitError::Conflict { .. } | CommitError::ConflictPresent { .. })
 }

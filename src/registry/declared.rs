@@ -9,6 +9,7 @@ use super::context::Context;
 use super::error::RegisterError;
 use super::kinds::{Output, Param, ParamKind};
 use super::table::Registered;
+use super::watched::Watched;
 use super::{Registration, Registry};
 
 /// A function with `#[callable]`, or a tuple of such: `registry.register_all::<(raise, enrol)>()?`.
@@ -101,7 +102,9 @@ impl Registry {
         for row in callable.rows().into_iter().flatten() {
             self.inner.archive.types.admit_all(row)?;
         }
-        let registered = Registered::new(name.into(), TypeId::of::<F>(), std::any::type_name::<F>(), callable);
+        let (type_id, type_name) = (TypeId::of::<F>(), std::any::type_name::<F>());
+        let watched = Watched::new(self.inner.watching);
+        let registered = Registered::new(name.into(), type_id, type_name, callable, watched);
         say(&registered);
         let registered = self.inner.table.add(registered, by_type)?;
         Ok(Registration { registered, registry: self.clone() })

@@ -6,10 +6,10 @@ use std::ops::{ControlFlow, Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::caller::committed_by;
 use super::error::ArgumentError;
 use super::kinds::{Editing, Loaded, typed};
 use super::load::Loading;
+use super::told::Telling;
 use crate::children::LoadFailure;
 use crate::diff::{Descend, Walk, Whole, diff_cells};
 use crate::entity::{AnyCell, Cell, EncodeFailure, Entity};
@@ -184,7 +184,7 @@ impl<T: Entity> Held<T> {
         let mut said = loading.caller.said.as_deref().cloned().unwrap_or_default();
         said.message = Some("edits made outside the registry".into());
         let mut info = Info { said: Some(Arc::new(said)), time: loading.caller.time, ..Info::default() };
-        let committed = loading.caller.commit(prepared, &mut info, || committed_by(None, false))?;
+        let committed = loading.caller.commit(prepared, &mut info, Telling::Commit)?;
         loading.at = committed.position;
         self.refresh();
         Ok(())

@@ -12,18 +12,23 @@ mod error;
 mod held;
 mod kinds;
 mod load;
+mod meter;
 mod observe;
 mod once;
 mod outcome;
 mod pending;
 mod plain;
+mod stats;
 mod table;
+mod told;
+mod trace;
 mod types;
+mod watched;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
@@ -41,11 +46,14 @@ pub use kinds::{
     TakeParam,
 };
 pub use load::Arg;
-pub use observe::{Observation, Subscription};
+pub use observe::{
+    CutOff, Observation, ObservationKind, Observations, RunNumber, Subscribing, Subscription, Topics, WhenFull,
+};
 pub use once::{Once, Receipt};
 pub use outcome::Outcome;
 pub use pending::Pending;
 pub use plain::Plain;
+pub use stats::{CallableStats, Stats};
 pub use table::Strategy;
 
 use crate::entity::Entity;
@@ -56,6 +64,7 @@ use crate::when::{Clock, When};
 use load::Loading;
 use observe::Listeners;
 use table::{Registered, Table};
+use watched::Watching;
 
 struct Inner {
     archive: Arc<Archive>,
@@ -64,6 +73,7 @@ struct Inner {
     ids: Option<Arc<dyn Ids>>,
     strays: Strays,
     conflict: Conflict,
+    watching: Watching,
 }
 
 /// Where entities live and functions run on them. Cheap to clone: clones are the same registry.
@@ -98,6 +108,7 @@ pub struct Builder {
     conflict: Conflict,
     durability: Durability,
     cache: Option<usize>,
+    watching: Watching,
 }
 
 /// How much of a store is held in memory unless somebody says otherwise.
@@ -142,11 +153,26 @@ impl Builder {
         self
     }
 
+    /// Whether it is counted what the runs of each callable come to and how long they take, for [`Registry::stats`]. It is
+    /// not, unless said so: each run then adds to two counters and a histogram, and each callable takes some kilobytes for
+    /// each of up to four threads, at most 136.
+    pub fn stats(mut self, stats: bool) -> Self {
+        self.watching.stats = stats;
+        self
+    }
+
+    /// Tells listeners of each run that takes longer than this ([`Observation::DidRunSlowly`]), unless its callable says
+    /// otherwise: see [`Registration::slow_run`]. No run is slow unless one of them says so.
+    pub fn slow_run(mut self, threshold: Duration) -> Self {
+        self.watching.slow_run = Some(threshold);
+        self
+    }
+
     /// A registry that keeps everything in memory.
     #[must_use]
-    pub fn in_memory(self) -> Registry {
-        let archive = Archive::new(self.clock);
-        Registry::new(Arc::new(archive), self.ids, self.strays, self.conflict)
+    pub fn in_memory(mut self) -> Registry {
+        let archive = Arc::new(Archive::new(self.clock.take()));
+        self.registry(archive)
     }
 
     /// A registry that keeps everything in this file, which is made if it is not there. See [`Registry::open`].
@@ -162,9 +188,17 @@ impl Builder {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn over(self, store: impl Store) -> Result<Registry, StoreError> {
-        let archive = Archive::over(Arc::new(store), self.durability, self.cache.unwrap_or(CACHE), self.clock)?;
-        Ok(Registry::new(archive, self.ids, self.strays, self.conflict))
+    pub fn over(mut self, store: impl Store) -> Result<Registry, StoreError> {
+        let clock = self.clock.take();
+        let archive = Archive::over(Arc::new(store), self.durability, self.cache.unwrap_or(CACHE), clock)?;
+        Ok(self.registry(archive))
+    }
+
+    fn registry(self, archive: Arc<Archive>) -> Registry {
+        let Self { ids, strays, conflict, watching, .. } = self;
+        archive.types.admit_ours(kinds::row_of::<Receipt>());
+        let (table, listeners) = (Table::default(), Arc::default());
+        Registry { inner: Arc::new(Inner { archive, table, listeners, ids, strays, conflict, watching }) }
     }
 }
 
@@ -255,6 +289,18 @@ impl Registration {
             }
         }
     }
+
+    /// Whether listeners hear of its runs and their commits. The log has their entries in any case.
+    pub fn observed(self, observed: bool) -> Self {
+        self.registered.watched.set_observed(observed);
+        self
+    }
+
+    /// Tells listeners of each of its runs that takes longer than this: [`Observation::DidRunSlowly`].
+    pub fn slow_run(self, threshold: Duration) -> Self {
+        self.registered.watched.set_slow_run(threshold);
+        self
+    }
 }
 
 impl Registry {
@@ -277,12 +323,6 @@ impl Registry {
     #[cfg(feature = "sqlite")]
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::builder().open(path)
-    }
-
-    fn new(archive: Arc<Archive>, ids: Option<Arc<dyn Ids>>, strays: Strays, conflict: Conflict) -> Self {
-        archive.types.admit_ours(kinds::row_of::<Receipt>());
-        let inner = Inner { archive, table: Table::default(), listeners: Arc::default(), ids, strays, conflict };
-        Self { inner: Arc::new(inner) }
     }
 
     /// Begins a registry with a clock, a source of ids or a default of its own.
@@ -446,18 +486,6 @@ impl Registry {
     pub fn checkout<T: Entity>(&self, id: Id<T>) -> Result<Held<T>, ReadError> {
         let caller = self.caller();
         Loading::new(&caller).entity(id).map(|loaded| Held::new(Arc::clone(&self.inner.archive), loaded))
-    }
-
-    /// Hears everything that the registry does, until the subscription is dropped. Each observation is delivered once
-    /// and in order, after the step that it tells of, on the thread that did it or one that did another at the time. A
-    /// handler that panics is cut off.
-    pub fn subscribe(&self, handler: impl Fn(&Observation) + Send + Sync + 'static) -> Subscription {
-        self.inner.listeners.add(handler)
-    }
-
-    /// Whether listeners hear anything at all. The log is written in any case.
-    pub fn set_observed(&self, observed: bool) {
-        self.inner.listeners.disabled.store(!observed, Ordering::Relaxed);
     }
 }
 

@@ -12,6 +12,7 @@ use once_cell::sync::OnceCell;
 use super::callable::{AnyCallable, Parameter};
 use super::error::{ArgumentError, CallError, RegisterError};
 use super::kinds::Access;
+use super::watched::Watched;
 use crate::log::Callable as Identity;
 
 /// How runs of a callable go about their work: worked out once, from its parameters and output.
@@ -77,6 +78,7 @@ pub(super) struct Registered {
     pub(super) callable: Box<dyn AnyCallable>,
     pub(super) names: OnceLock<Vec<String>>,
     pub(super) docs: OnceLock<String>,
+    pub(super) watched: Watched,
     plan: OnceCell<Plan>,
 }
 
@@ -86,6 +88,7 @@ impl Registered {
         type_id: TypeId,
         type_name: &'static str,
         callable: Box<dyn AnyCallable>,
+        watched: Watched,
     ) -> Self {
         Self {
             identity: Arc::new(Identity { name, code_version: OnceLock::new() }),
@@ -94,6 +97,7 @@ impl Registered {
             callable,
             names: OnceLock::new(),
             docs: OnceLock::new(),
+            watched,
             plan: OnceCell::new(),
         }
     }
@@ -230,5 +234,10 @@ impl Table {
 
     pub(super) fn names(&self) -> Vec<Arc<str>> {
         self.tables.load().by_name.keys().cloned().collect()
+    }
+
+    /// All callables, in the order they were registered.
+    pub(super) fn all(&self) -> Vec<Arc<Registered>> {
+        self.tables.load().by_name.values().cloned().collect()
     }
 }
