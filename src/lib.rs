@@ -52,13 +52,17 @@ pub use error::{Error, Result};
 pub use heirloom_derive::{Entity, Value};
 pub use history::{
     Argument, CommitError, Edge, Entry, EraseError, Erasure, FieldVersion, History, LockError, OtherRegistryError,
-    ReadError, Run, TreeAt, TypeError, Version, VersionKind, Versions,
+    ReadError, Run, RunPart, TreeAt, TypeError, Version, VersionKind, Versions,
 };
 pub use id::{EntityId, Id, IdError, Ids, RunId};
 pub use log::{Properties, RunEnd};
 pub use patch::{Patch, PatchError};
 pub use registry::{
-    Access, AddressError, ArgumentError, Batch, Builder, CallError, Callable, CallableStats, Callables, Caller, CompactError, Compaction, Conflict, Context, CutOff, Description, Expected, Held, Observation, ObservationKind, Observations, Once, Outcome, Parameter, Pending, Plain as PlainArg, RecallError, Receipt, RegisterError, Registration, Registry, Retention, RunNumber, Stats, Strategy, Strays, Subscribing, Subscription, Topics, ValueOf, WhenFull,
+    Access, AddressError, ArgumentError, Batch, Builder, Call, CallError, Callable, CallableStats, Callables, Caller,
+    Commits, CompactError, Compaction, Conflict, Context, CutOff, Description, Expected, Held, Observation,
+    ObservationKind, Observations, Once, Outcome, Parameter, Pending, Plain as PlainArg, RecallError, Receipt,
+    RegisterError, Registration, Registry, Retention, RunNumber, Stats, Strategy, Strays, Subscribing, Subscription,
+    Topics, ValueOf, WhenFull,
 };
 pub use schema::{FieldMeta, Layout, Layouter, Meta, Role, SubjectOf};
 pub use tree::Tree;

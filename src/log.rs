@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::id::RunId;
 use crate::lineage::{Ix, Made};
-use crate::value::Value;
+use crate::value::{Name, Value};
 use crate::when::{Position, Revision, Timestamp};
 
 /// How a run ended.
@@ -69,6 +69,9 @@ impl Given {
     }
 }
 
+/// What the log knows the run by that stands for several runs in one commit; no callable has this name.
+pub(crate) const MANY: &str = "execute_many";
+
 /// What a callable was given, in order.
 pub(crate) type AllGiven = SmallVec<[Given; 2]>;
 
@@ -100,6 +103,28 @@ pub(crate) struct Drawn {
 impl Ran {
     pub(crate) fn new(callable: Arc<Callable>, given: AllGiven) -> Self {
         Self { callable, given, more: None, nanos: 0 }
+    }
+
+    /// Several runs that make one commit, as one: it was given each of them, told as what it was and what it was given.
+    pub(crate) fn of_many(runs: Vec<Ran>) -> Self {
+        let nanos = runs.iter().map(|run| run.nanos).sum();
+        let callable = Callable { name: MANY.into(), code_version: OnceLock::new() };
+        let given = runs.into_iter().map(Ran::into_given).collect();
+        Self { nanos, ..Self::new(Arc::new(callable), given) }
+    }
+
+    fn into_given(self) -> Given {
+        let Drawn { id, now } = self.drawn();
+        let text = |name, text: &str| (Name::Borrowed(name), Value::text(text));
+        let mut head = vec![text("callable", &self.callable.name)];
+        head.extend(self.callable.code_version.get().map(|version| text("code_version", version)));
+        head.push((Name::Borrowed("nanos"), Value::unsigned(self.nanos.into())));
+        head.extend(id.map(|id| text("id", &id.to_string())));
+        head.extend(now.map(|now| (Name::Borrowed("now"), Value::Int(now.as_micros()))));
+        let mut given = AllGiven::with_capacity(self.given.len() + 1);
+        given.push(Given::value(Value::Struct(head)));
+        given.extend(self.given);
+        Given::Several(Box::new(given))
     }
 
     pub(crate) fn more(&mut self) -> &mut More {

@@ -10,7 +10,8 @@ use heirloom::store::{
     AppendError, Durability, Entry, EntryRow, Head, KeyNumber, KeyRow, LayoutRow, MemoryStore, OwnerChange, Progress,
     Query, Store, StoreError, VersionRow, verify,
 };
-use heirloom::{CallError, CommitError, Digest, EntityId, Observation, Position, Result};
+use heirloom::{CallError, CommitError, Commits, Digest, EntityId, Observation, Position, Result};
+use serde_json::json;
 
 #[derive(Entity, Clone, Debug, PartialEq)]
 struct Bank {
@@ -196,6 +197,28 @@ fn eight_threads_share_appends_and_no_update_is_lost() -> Result<()> {
     verify(&shaky.store(), None)?;
     let again = Registry::builder().over(Handle(shaky))?;
     assert_eq!(total(&again, bank)?, 600);
+    Ok(())
+}
+
+#[test]
+fn many_calls_on_different_entities_share_an_append() -> Result<()> {
+    let shaky = Shaky::new(0);
+    let registry = Registry::builder().durability(Durability::Batched).over(Handle(Arc::clone(&shaky)))?;
+    let _ = registry.register("pay", pay)?;
+    let bank = bank(&registry)?;
+    let pays = |pairs: &[(usize, usize)]| {
+        let before = shaky.appends.load(Ordering::Relaxed);
+        let address = |number: usize| format!("@{}", account(number));
+        let calls = pairs.iter().map(|(from, to)| ("pay", json!([address(*from), address(*to), 1])));
+        let results = registry.execute_many(calls, Commits::OneEach);
+        assert!(results.iter().all(|result| result.is_ok()), "{results:?}");
+        shaky.appends.load(Ordering::Relaxed) - before
+    };
+    assert_eq!(pays(&[(0, 1), (2, 3), (4, 5)]), 1);
+    // The last sees what the first left, so it waits for that.
+    assert_eq!(pays(&[(0, 1), (2, 3), (1, 4)]), 2);
+    assert_eq!((registry.get(account(1))?.amount, total(&registry, bank)?), (101, 600));
+    assert_eq!(registry.history().head().0, 7);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Archive, History, ReadError, said};
 use crate::id::{EntityId, RunId};
 use crate::lineage::Ix;
-use crate::log::{Drawn, Given, Line, Ran, RunEnd, Said};
+use crate::log::{Drawn, Given, Line, MANY, Ran, RunEnd, Said};
 use crate::store::{EntryKind, Query};
 use crate::value::Value;
 use crate::when::{Position, Revision, Timestamp};
@@ -52,6 +52,45 @@ pub struct Run<'e>(Recorded<'e>);
 enum Recorded<'e> {
     Kept { archive: &'e Archive, ran: &'e Ran },
     Read(&'e ReadRun),
+}
+
+/// One of the runs that make one commit together.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RunPart {
+    /// The registered name.
+    pub callable: String,
+    /// The version of its code, if it was registered with one.
+    pub code_version: Option<String>,
+    /// What it was given, in order; entities at the revisions from which the commit began.
+    pub arguments: Vec<Argument>,
+    /// Its identity, if it asked for one.
+    pub id: Option<RunId>,
+    /// The time that it was told, if it asked for it.
+    pub now: Option<Timestamp>,
+    /// How long the callable itself took.
+    pub duration: Duration,
+}
+
+impl RunPart {
+    /// Of what the log has of it.
+    fn of(argument: Argument) -> Option<Self> {
+        let Argument::Several(mut arguments) = argument else { return None };
+        let Argument::Value(head) = (!arguments.is_empty()).then(|| arguments.remove(0))? else { return None };
+        let text = |name| head.get(name).and_then(Value::as_text);
+        let number = |name| match head.get(name) {
+            Some(Value::Int(number)) => Some(*number),
+            _ => None,
+        };
+        Some(Self {
+            callable: text("callable")?.to_owned(),
+            code_version: text("code_version").map(str::to_owned),
+            arguments,
+            id: text("id").and_then(|id| id.parse().ok()),
+            now: number("now").map(Timestamp::from_micros),
+            duration: Duration::from_nanos(number("nanos").and_then(|nanos| u64::try_from(nanos).ok()).unwrap_or(0)),
+        })
+    }
 }
 
 /// What a callable was given.
@@ -122,6 +161,16 @@ impl<'e> Run<'e> {
         match self.0 {
             Recorded::Kept { archive, ran } => archive.arguments(&ran.given),
             Recorded::Read(run) => run.arguments.clone(),
+        }
+    }
+
+    /// The runs that it stands for, in order, where [`execute_many`](crate::Caller::execute_many) made one commit of
+    /// several: none for any other. Those are left out that are erased.
+    #[must_use]
+    pub fn parts(self) -> Vec<RunPart> {
+        match self.callable() {
+            MANY => self.arguments().into_iter().filter_map(RunPart::of).collect(),
+            _ => Vec::new(),
         }
     }
 

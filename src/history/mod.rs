@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
-pub use entry::{Argument, Entry, Run};
+pub use entry::{Argument, Entry, Run, RunPart};
 pub use erase::{EraseError, Erasure};
 pub use error::{CommitError, OtherRegistryError, ReadError, TypeError};
 pub use lock::LockError;
@@ -45,6 +45,7 @@ pub(crate) use commit::{Committed, Info};
 pub(crate) use group::Begun;
 pub use proposal::Proposal;
 pub(crate) use proposal::{Expected as ExpectedHead, Input, Prepared};
+pub(crate) use settle::entity_of;
 pub(crate) use types::Types;
 
 use crate::lineage::Lineages;

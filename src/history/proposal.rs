@@ -10,7 +10,7 @@ use super::spare::Spare;
 use crate::digest::Digest;
 use crate::entity::{AnyCell, AnyEntity, Comparison, FieldSet, Pairs};
 use crate::id::EntityId;
-use crate::lineage::{Batch, Ix};
+use crate::lineage::{Batch, Ix, OwnerChange, Write, WriteTarget};
 use crate::schema::Role;
 use crate::when::Revision;
 
@@ -55,7 +55,7 @@ impl Own {
 }
 
 /// What the head of an entity must be when the commit is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Expected {
     Absent(EntityId),
     At(Ix, Revision),
@@ -88,7 +88,7 @@ impl Proposal {
     }
 
     /// Makes edits of the created entities that were taken. O(them).
-    pub(super) fn give_back(&mut self) {
+    pub(crate) fn give_back(&mut self) {
         if self.taken.is_empty() || self.created.is_empty() {
             return;
         }
@@ -123,6 +123,23 @@ impl Prepared {
     /// The subjects whose data it would seal.
     pub(super) fn subjects(&self) -> impl Iterator<Item = Digest> {
         self.bodies.iter().flatten().filter_map(|body| body.subject)
+    }
+
+    /// Whether every entity stays where it is, and none comes or goes.
+    pub(crate) fn keeps_places(&self) -> bool {
+        let stays = |write: &Write| {
+            matches!(write.target, WriteTarget::Known(_)) && write.payload.is_some() && write.owner == OwnerChange::Keep
+        };
+        let returns = self.expected.iter().any(|expected| matches!(expected, Expected::Gone(..)));
+        !returns && self.batch.writes.iter().all(stays)
+    }
+
+    /// The entities that come and were never here.
+    pub(crate) fn new_entities(&self) -> impl Iterator<Item = EntityId> {
+        self.batch.writes.iter().filter_map(|write| match write.target {
+            WriteTarget::New { id, .. } => Some(id),
+            WriteTarget::Known(_) => None,
+        })
     }
 
     /// Nothing to write, with something to expect.

@@ -144,7 +144,7 @@ fn differing(before: &dyn AnyEntity, after: &dyn AnyEntity, take: &mut Take<'_>)
 }
 
 /// The entity of a cell for writing; a shared cell is copied first.
-pub(super) fn entity_of(cell: &mut Arc<dyn AnyCell>) -> &mut dyn AnyEntity {
+pub(crate) fn entity_of(cell: &mut Arc<dyn AnyCell>) -> &mut dyn AnyEntity {
     if Arc::get_mut(cell).is_none() {
         *cell = cell.duplicate();
     }

@@ -6,13 +6,14 @@ use serde_json::Value as Json;
 
 use super::caller::Caller;
 use super::context::Context;
+use super::draft::Draft;
 use super::error::{ArgumentError, CallError};
 use super::kinds::{Access, Output, OutputKind, Param, ParamKind};
 use super::load::{Arg, Loading, Used};
 use super::outcome::Outcome;
 use super::table::Registered;
 use crate::entity::TypeRow;
-use crate::history::Proposal;
+use crate::history::{Begun, Proposal};
 use crate::log::AllGiven;
 
 /// A parameter of a callable.
@@ -237,17 +238,39 @@ pub(super) trait AnyCallable: Send + Sync {
     fn edits(&self) -> Vec<bool>;
     fn output(&self) -> String;
     fn creates(&self) -> bool;
-    fn execute(
+    /// The outcome of the first call under the caller's key, if it was used.
+    fn first(
         &self,
         caller: &Caller<'_>,
         registered: &Registered,
         arguments: &[&Json],
-    ) -> Result<Outcome<Json>, CallError>;
+    ) -> Result<Option<Outcome<Json>>, CallError>;
+    /// Runs it; its commit is made or under way.
+    fn start(
+        &self,
+        caller: &Caller<'_>,
+        registered: &Registered,
+        arguments: &[&Json],
+    ) -> Result<(Json, Begun), CallError>;
+    /// Runs it on what a draft has come to, and takes into that what it did.
+    fn join(
+        &self,
+        caller: &Caller<'_>,
+        registered: &Registered,
+        arguments: &[&Json],
+        draft: &mut Draft,
+    ) -> Result<Json, CallError>;
 }
 
 pub(super) struct Typed<F, M> {
     pub(super) function: F,
     pub(super) marker: PhantomData<fn() -> M>,
+}
+
+impl<M: 'static, F: Callable<M>> Typed<F, M> {
+    fn loading<'r>(caller: &'r Caller<'r>) -> Loading<'r> {
+        Loading { gives_entities: <F::Output as Output>::Kind::CREATES, ..Loading::new(caller) }
+    }
 }
 
 impl<M: 'static, F: Callable<M>> AnyCallable for Typed<F, M> {
@@ -271,27 +294,41 @@ impl<M: 'static, F: Callable<M>> AnyCallable for Typed<F, M> {
     fn creates(&self) -> bool {
         <F::Output as Output>::Kind::CREATES
     }
-    fn execute(
+    fn first(
         &self,
         caller: &Caller<'_>,
         registered: &Registered,
         arguments: &[&Json],
-    ) -> Result<Outcome<Json>, CallError> {
-        let loading = || {
-            let mut loading = Loading::new(caller);
-            loading.gives_entities = <F::Output as Output>::Kind::CREATES;
-            loading
-        };
+    ) -> Result<Option<Outcome<Json>>, CallError> {
         let given = || {
-            let slots = F::Signature::read(arguments, &mut loading()).ok()?;
+            let slots = F::Signature::read(arguments, &mut Self::loading(caller)).ok()?;
             Some(F::Signature::arguments(&slots))
         };
-        if let Some(first) = caller.first::<F::Output>(registered, given)? {
-            return Ok(first.map(|value| <F::Output as Output>::Kind::json(&value)));
-        }
-        let mut slots = caller.loaded(registered, || F::Signature::read(arguments, &mut loading()))?;
-        let (value, begun) = caller.run(&self.function, registered, &mut slots)?;
-        let outcome = caller.settle(registered, value, begun)?;
-        Ok(outcome.map(|value| <F::Output as Output>::Kind::json(&value)))
+        let first = caller.first::<F::Output>(registered, given)?;
+        Ok(first.map(|first| first.map(|value| <F::Output as Output>::Kind::json(&value))))
+    }
+    fn start(
+        &self,
+        caller: &Caller<'_>,
+        registered: &Registered,
+        arguments: &[&Json],
+    ) -> Result<(Json, Begun), CallError> {
+        let mut slots = caller.loaded(registered, || F::Signature::read(arguments, &mut Self::loading(caller)))?;
+        // As JSON before it is committed: a value that cannot be written is the run's failure.
+        caller.run(&self.function, registered, &mut slots, |value| <F::Output as Output>::Kind::json(&value))
+    }
+    fn join(
+        &self,
+        caller: &Caller<'_>,
+        registered: &Registered,
+        arguments: &[&Json],
+        draft: &mut Draft,
+    ) -> Result<Json, CallError> {
+        let mut slots = {
+            let mut loading = Loading { draft: Some(draft), at: draft.at, ..Self::loading(caller) };
+            caller.loaded(registered, || F::Signature::read(arguments, &mut loading))?
+        };
+        let json = |value| <F::Output as Output>::Kind::json(&value);
+        caller.join(&self.function, registered, &mut slots, draft, json)
     }
 }

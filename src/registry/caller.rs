@@ -5,12 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::Value as Json;
 use smallvec::SmallVec;
 
 use super::callable::{Arguments, Callable, Signature};
 use super::conflict::{Conflict, is_conflict};
 use super::context::Context;
+use super::draft::Draft;
 use super::error::{ArgumentError, CallError};
 use super::held::{Strays, said_by};
 use super::kinds::{Output, OutputKind};
@@ -22,7 +22,7 @@ use super::table::Registered;
 use super::told::Telling;
 use super::{Access, Registry, meter, trace};
 use crate::children::LoadFailure;
-use crate::entity::{Cell, EncodeFailure};
+use crate::entity::{AnyCell, Cell, EncodeFailure};
 use crate::history::{Begun, CommitError, Committed, History, Info, Prepared, Proposal, ReadError};
 use crate::id::with_ids;
 use crate::log::{AllGiven, Ran, RunEnd, Said};
@@ -41,6 +41,27 @@ pub struct Caller<'r> {
     pub(super) conflict: Conflict,
     /// The key under which it calls.
     pub(super) once: Option<Arc<str>>,
+}
+
+/// A run that came to its end: what it gave, what is said of it, and the entities that it created.
+struct Returned<V> {
+    value: V,
+    info: Info,
+    created: Vec<Arc<dyn AnyCell>>,
+}
+
+/// What a run asks for that returned; nothing, if it changed nothing.
+#[inline]
+fn wanted<F, M>(slots: &mut <F::Signature as Signature>::Slots, created: Vec<Arc<dyn AnyCell>>) -> Option<Proposal>
+where
+    F: Callable<M>,
+{
+    if !F::Signature::changed(slots) && created.is_empty() {
+        return None;
+    }
+    let mut proposal = Proposal { created, ..Proposal::default() };
+    F::Signature::collect(slots, &mut proposal);
+    Some(proposal)
 }
 
 /// What a value of a callable's output is to its caller.
@@ -164,7 +185,7 @@ impl<'r> Caller<'r> {
     }
 
     /// Runs until it is not to run again, as the caller has it.
-    fn until_it_ends<R>(&self, run: &mut dyn FnMut(&Self) -> Result<R, CallError>) -> Result<R, CallError> {
+    pub(super) fn until_it_ends<R>(&self, run: &mut dyn FnMut(&Self) -> Result<R, CallError>) -> Result<R, CallError> {
         loop {
             let end = match self.conflict {
                 Conflict::Fail => run(self),
@@ -195,38 +216,80 @@ impl<'r> Caller<'r> {
             slots = Some(arguments.load(&mut loading)?);
             Ok(())
         })?;
-        self.run(function, registered, slots.as_mut().expect("they were loaded"))
-    }
-
-    /// Runs a callable by name, with arguments as a JSON list, or as an object once `.params([...])` named them.
-    ///
-    /// A parameter that is an entity takes an address, `"@<id>"`, or `null` if it may be absent; a plain one takes its value, in which
-    /// `{"$at": "@<id>.field"}` stands for what is at that address. Either may name a revision, `"@<id>#3"`: what is read is
-    /// then as it was, and what is edited must still be at that one. The value comes back as JSON, a created entity as its
-    /// address.
-    ///
-    /// # Errors
-    /// As for [`Caller::call`]; besides, no callable of this name, or arguments that do not fit.
-    pub fn execute(&self, name: &str, arguments: impl Into<Json>) -> Result<Outcome<Json>, CallError> {
-        self.execute_json(name, &arguments.into())
-    }
-
-    fn execute_json(&self, name: &str, arguments: &Json) -> Result<Outcome<Json>, CallError> {
-        let registered = self.registry.inner.table.by_name(name)?;
-        let given = in_order(&registered, arguments)?;
-        self.until_it_ends(&mut |caller| {
-            let _span = caller.span(&registered);
-            registered.callable.execute(caller, &registered, &given)
-        })
+        self.run(function, registered, slots.as_mut().expect("they were loaded"), |value| value)
     }
 
     /// Runs a callable on what was loaded; its commit is made or under way.
-    pub(super) fn run<F, M>(
+    pub(super) fn run<F, M, V>(
         &self,
         function: &F,
         registered: &Registered,
         slots: &mut <F::Signature as Signature>::Slots,
-    ) -> Result<(ValueOf<F::Output>, Begun), CallError>
+        give: impl FnOnce(ValueOf<F::Output>) -> V,
+    ) -> Result<(V, Begun), CallError>
+    where
+        F: Callable<M>,
+    {
+        let Returned { value, mut info, created } = self.returned(function, registered, slots, give)?;
+        let prepared = if registered.plan().strategy.writes() || self.once.is_some() {
+            let prepared = catch_unwind(AssertUnwindSafe(|| match wanted::<F, M>(slots, created) {
+                Some(mut proposal) => self.registry.inner.archive.prepare(&mut proposal),
+                None => Ok(None),
+            }));
+            match prepared {
+                Ok(Ok(prepared)) => prepared,
+                Ok(Err(source)) => return Err(self.refused(registered, info, source)),
+                Err(payload) => return Err(self.unwound(registered, info, payload)),
+            }
+        } else {
+            None
+        };
+        match self.begin(prepared, &mut info, Telling::Run(registered)) {
+            Ok(begun) => Ok((value, begun)),
+            Err(source) => Err(self.refused(registered, info, source)),
+        }
+    }
+
+    /// Runs a callable on what was loaded from a draft, and takes into that what it did.
+    pub(super) fn join<F, M, V>(
+        &self,
+        function: &F,
+        registered: &Registered,
+        slots: &mut <F::Signature as Signature>::Slots,
+        draft: &mut Draft,
+        give: impl FnOnce(ValueOf<F::Output>) -> V,
+    ) -> Result<V, CallError>
+    where
+        F: Callable<M>,
+    {
+        let Returned { value, mut info, created } = self.returned(function, registered, slots, give)?;
+        let taken = catch_unwind(AssertUnwindSafe(|| match wanted::<F, M>(slots, created) {
+            Some(proposal) => draft.take_in(&self.registry.inner.archive, proposal),
+            None => Ok(()),
+        }));
+        match taken {
+            Ok(Ok(())) => {
+                registered.ended(Came::Joined);
+                let told = |run, callable| Observation::DidJoin { run, callable };
+                self.observe(registered, &mut info, ObservationKind::DidJoin, told);
+                draft.ran(info);
+                Ok(value)
+            }
+            Ok(Err(source)) => Err(self.refused(registered, info, source)),
+            Err(payload) => Err(self.unwound(registered, info, payload)),
+        }
+    }
+
+    /// Runs a callable on what was loaded, up to where it returned and its output was taken apart. `give` makes what is
+    /// given back of that.
+    #[inline]
+    fn returned<F, M, V>(
+        &self,
+        function: &F,
+        registered: &Registered,
+        slots: &mut <F::Signature as Signature>::Slots,
+        give: impl FnOnce(ValueOf<F::Output>) -> V,
+    ) -> Result<Returned<V>, CallError>
     where
         F: Callable<M>,
     {
@@ -273,26 +336,9 @@ impl<'r> Caller<'r> {
             }
             created.push(Arc::new(Cell::new(receipt)));
         }
-        let prepared = if plan.strategy.writes() || self.once.is_some() {
-            let prepared = catch_unwind(AssertUnwindSafe(|| {
-                if !F::Signature::changed(slots) && created.is_empty() {
-                    return Ok(None);
-                }
-                let mut proposal = Proposal { created, ..Proposal::default() };
-                F::Signature::collect(slots, &mut proposal);
-                self.registry.inner.archive.prepare(&mut proposal)
-            }));
-            match prepared {
-                Ok(Ok(prepared)) => prepared,
-                Ok(Err(source)) => return Err(self.refused(registered, info, source)),
-                Err(payload) => return Err(self.unwound(registered, info, payload)),
-            }
-        } else {
-            None
-        };
-        match self.begin(prepared, &mut info, Telling::Run(registered)) {
-            Ok(begun) => Ok((value, begun)),
-            Err(source) => Err(self.refused(registered, info, source)),
+        match catch_unwind(AssertUnwindSafe(|| give(value))) {
+            Ok(value) => Ok(Returned { value, info, created }),
+            Err(payload) => Err(self.unwound(registered, info, payload)),
         }
     }
 
@@ -319,7 +365,7 @@ impl<'r> Caller<'r> {
     }
 
     /// The history on the branch that the caller works on.
-    fn history(&self) -> History {
+    pub(super) fn history(&self) -> History {
         self.registry.history()
     }
 
@@ -329,7 +375,7 @@ impl<'r> Caller<'r> {
 
     /// Where `tracing` is compiled in, the span of a run.
     #[inline]
-    fn span(&self, registered: &Registered) -> trace::Span {
+    pub(super) fn span(&self, registered: &Registered) -> trace::Span {
         trace::run(registered.name(), self.said.as_ref().and_then(|said| said.author.as_deref()))
     }
 
@@ -399,7 +445,13 @@ impl<'r> Caller<'r> {
 
     /// Writes the entry of a run that came to nothing, and gives what it came to.
     #[cold]
-    fn record_end(&self, registered: &Registered, mut info: Info, end: RunEnd, error: CallError) -> CallError {
+    pub(super) fn record_end(
+        &self,
+        registered: &Registered,
+        mut info: Info,
+        end: RunEnd,
+        error: CallError,
+    ) -> CallError {
         let reason = match &end {
             RunEnd::Returned => String::new(),
             RunEnd::Failed(reason) | RunEnd::Panicked(reason) | RunEnd::Refused(reason) => reason.clone(),
@@ -418,6 +470,9 @@ impl<'r> Caller<'r> {
         match error {
             // Nobody can do more about it than about the first refusal.
             error @ CallError::Commit { source: CommitError::Store(_), .. } => error,
+            CallError::Together { callable, calls, source: refused } if matches!(*refused, CommitError::Store(_)) => {
+                CallError::Together { callable, calls, source: refused }
+            }
             ended => CallError::Unrecorded { ended: Box::new(ended), source },
         }
     }
@@ -516,45 +571,4 @@ fn recordable(result: &Value) -> Result<(), CommitError> {
 #[cold]
 pub(super) fn unregistered<F>() -> CallError {
     CallError::Unregistered { function: std::any::type_name::<F>().to_owned() }
-}
-
-/// The arguments in the order of the parameters.
-fn in_order<'j>(registered: &Registered, arguments: &'j Json) -> Result<Vec<&'j Json>, CallError> {
-    let callable = || registered.name().to_string();
-    let expected = registered.callable.parameters().len();
-    match arguments {
-        Json::Array(items) if items.len() == expected => Ok(items.iter().collect()),
-        Json::Array(items) => Err(CallError::ArgumentCount {
-            callable: callable(),
-            expected,
-            parameters: registered.signature(),
-            found: items.len(),
-        }),
-        Json::Null if expected == 0 => Ok(Vec::new()),
-        Json::Object(named) => {
-            let names = match registered.names.get() {
-                Some(names) => names.as_slice(),
-                None if expected == 0 => &[],
-                None => return Err(CallError::Unnamed { callable: callable() }),
-            };
-            if let Some(unknown) = named.keys().find(|name| !names.contains(name)) {
-                return Err(CallError::UnknownArgument {
-                    callable: callable(),
-                    argument: unknown.clone(),
-                    parameters: registered.signature(),
-                });
-            }
-            let find = |name: &String| {
-                named.get(name).ok_or_else(|| CallError::MissingArgument {
-                    callable: callable(),
-                    parameter: name.clone(),
-                    parameters: registered.signature(),
-                })
-            };
-            names.iter().map(find).collect()
-        }
-        other => {
-            Err(CallError::ArgumentShape { callable: callable(), found: other.to_string().chars().take(80).collect() })
-        }
-    }
 }

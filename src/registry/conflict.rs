@@ -36,7 +36,7 @@ impl Conflict {
         }
     }
 
-    fn once_less(self) -> Self {
+    pub(super) fn once_less(self) -> Self {
         match self {
             Conflict::Fail => Conflict::Fail,
             Conflict::Retry(times) => Conflict::Retry(times.saturating_sub(1)),

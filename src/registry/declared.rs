@@ -11,6 +11,7 @@ use super::kinds::{Output, Param, ParamKind};
 use super::table::Registered;
 use super::watched::Watched;
 use super::{Registration, Registry};
+use crate::log::MANY;
 
 /// A function with `#[callable]`, or a tuple of such: `registry.register_all::<(raise, enrol)>()?`.
 #[diagnostic::on_unimplemented(
@@ -96,6 +97,10 @@ impl Registry {
         F: Callable<M>,
         M: 'static,
     {
+        if name == MANY {
+            let by = "the runs that one commit of `execute_many` is made of".to_owned();
+            return Err(RegisterError::NameTaken { name: name.to_owned(), by });
+        }
         // Of a closure that captures something, or a function pointer, there can be several of one type.
         let by_type = size_of::<F>() == 0;
         let callable: Box<dyn AnyCallable> = Box::new(Typed { function, marker: PhantomData::<fn() -> M> });

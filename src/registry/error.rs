@@ -1,5 +1,7 @@
 //! What can go wrong when a callable is registered or run.
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use super::kinds::Failure;
@@ -150,6 +152,15 @@ pub enum ArgumentError {
         expected: Revision,
         /// Its revision now.
         found: Revision,
+    },
+    /// An earlier call of the same commit brought the entity, or took it from where it stood.
+    #[error(
+        "{entity} came, moved or went by an earlier call of the same commit: give this call to the next one, or commit one \
+         each"
+    )]
+    Unsettled {
+        /// The entity.
+        entity: EntityId,
     },
     /// The edits of a held entity could not be committed.
     #[error("the edits made outside the registry could not be committed: {0}")]
@@ -346,6 +357,17 @@ pub enum CallError {
         /// Why.
         #[source]
         source: RecallError,
+    },
+    /// The one commit of several calls was refused, and so nothing of this one was kept either.
+    #[error("{callable:?} ran, and nothing of it was kept, for the commit of all {calls} calls was refused: {source}")]
+    Together {
+        /// The callable.
+        callable: String,
+        /// How many calls the commit was made of.
+        calls: usize,
+        /// Why.
+        #[source]
+        source: Arc<CommitError>,
     },
     /// The callable came to nothing, and the store would not take that down either.
     #[error("{ended}; the log does not have it, because {source}")]

@@ -101,6 +101,11 @@ impl<T: Entity> Editing<T> {
         Self { loaded, after }
     }
 
+    pub(super) fn copying(loaded: Loaded<T>) -> Self {
+        let after = Some(loaded.before.value().clone());
+        Self { loaded, after }
+    }
+
     fn used(&self, access: Access) -> Used {
         self.loaded.used(access)
     }
@@ -183,7 +188,7 @@ impl<T: Entity> ParamKind<&mut T> for EditParam {
         slot.after.as_mut().expect("a copy is given up after the run")
     }
     fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
-        Ok(Editing::of(loading.newest_address(json)?, loading.archive))
+        loading.editing(json)
     }
     fn argument(slot: &Editing<T>) -> Given {
         slot.loaded.argument()
@@ -225,9 +230,7 @@ impl<T: Entity> ParamKind<T> for TakeParam {
         slot.after.take().expect("a callable runs once with its arguments")
     }
     fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
-        // What was is not changed by what comes: it can be read, and not be given back.
-        let loaded = if loading.gives_entities { loading.newest_address(json)? } else { loading.address(json)? };
-        Ok(Editing::of(loaded, loading.archive))
+        loading.taking(json)
     }
     fn argument(slot: &Editing<T>) -> Given {
         slot.loaded.argument()

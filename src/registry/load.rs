@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::caller::Caller;
+use super::draft::Draft;
 use super::error::{AddressError, ArgumentError};
 use super::held::Held;
 use super::kinds::{
@@ -43,7 +44,9 @@ pub struct Loading<'r> {
     /// Whether the callable may give back entities, and so one that it takes by value.
     pub(super) gives_entities: bool,
     /// What addresses within plain values were read from.
-    read: Vec<Read>,
+    pub(super) read: Vec<Read>,
+    /// What earlier calls of the same commit left.
+    pub(super) draft: Option<&'r Draft>,
 }
 
 impl<'r> Loading<'r> {
@@ -51,7 +54,7 @@ impl<'r> Loading<'r> {
         let archive = &*caller.registry.inner.archive;
         // What fails here fails again where something is read, and there it is told.
         _ = archive.refresh();
-        Self { caller, archive, at: archive.lineages.head(), gives_entities: true, read: Vec::new() }
+        Self { caller, archive, at: archive.lineages.head(), gives_entities: true, read: Vec::new(), draft: None }
     }
 
     /// What addresses were read from since this was last asked.
@@ -79,19 +82,48 @@ impl<'r> Loading<'r> {
         if !path.is_empty() {
             return Err(AddressError::NotAnEntity { address: text.to_owned() }.into());
         }
-        let Some(revision) = revision else { return Ok(self.entity(Id::from_entity_id(id))?) };
+        let Some(revision) = revision else { return self.current(Id::from_entity_id(id)) };
         let ix = self.archive.locate_typed(id, row_of::<T>())?;
         let before = typed(self.at_revision(ix, revision)?);
         Ok(Loaded { ix, id: Id::from_entity_id(id), revision, before, pinned: true })
     }
 
+    /// The entity of an id, as earlier calls of the same commit left it. Its revision is that from which they began.
+    fn current<T: Entity>(&self, id: Id<T>) -> Result<Loaded<T>, ArgumentError> {
+        let loaded = self.entity(id);
+        let Some(draft) = self.draft else { return Ok(loaded?) };
+        draft.refuse_new(id.entity_id())?;
+        let mut loaded = loaded?;
+        if let Some(state) = draft.state(self.archive, loaded.ix)? {
+            loaded.before = typed(state);
+        }
+        Ok(loaded)
+    }
+
+    /// The entity at an address, with a copy to be edited.
+    pub(super) fn editing<T: Entity>(&self, json: &Json) -> Result<Editing<T>, ArgumentError> {
+        Ok(self.copied(self.newest_address(json)?))
+    }
+
+    /// The entity at an address, with a copy that the run owns. What was is not changed by what comes: an old revision can
+    /// be read by who cannot give it back.
+    pub(super) fn taking<T: Entity>(&self, json: &Json) -> Result<Editing<T>, ArgumentError> {
+        let loaded = if self.gives_entities { self.newest_address(json)? } else { self.address(json)? };
+        Ok(self.copied(loaded))
+    }
+
+    fn copied<T: Entity>(&self, loaded: Loaded<T>) -> Editing<T> {
+        // A spare is a state of the history: it lacks what a draft has.
+        if self.draft.is_some() { Editing::copying(loaded) } else { Editing::of(loaded, self.archive) }
+    }
+
     /// The entity at an address, to be edited: if a revision was asked for, it must be the newest.
-    pub(super) fn newest_address<T: Entity>(&self, json: &Json) -> Result<Loaded<T>, ArgumentError> {
+    fn newest_address<T: Entity>(&self, json: &Json) -> Result<Loaded<T>, ArgumentError> {
         let asked: Loaded<T> = self.address(json)?;
         if !asked.pinned {
             return Ok(asked);
         }
-        let newest = self.entity(asked.id)?;
+        let newest = self.current(asked.id)?;
         if newest.revision == asked.revision {
             return Ok(newest);
         }
@@ -130,9 +162,16 @@ impl<'r> Loading<'r> {
     /// What stands at an address: a value, or a reference to the entity that it leads to.
     fn at_address(&mut self, text: &str) -> Result<Value, ArgumentError> {
         let Address { id, revision, path } = split(text)?;
+        if let Some(draft) = self.draft {
+            draft.refuse_new(id)?;
+        }
         let ix = self.archive.locate(id)?;
+        let drafted = match (self.draft, revision) {
+            (Some(draft), None) => draft.state(self.archive, ix)?,
+            _ => None,
+        };
         let cell = match revision {
-            None => self.archive.state(ix, self.at, &When::Head)?,
+            None => drafted.map_or_else(|| self.archive.state(ix, self.at, &When::Head), Ok)?,
             Some(revision) => self.at_revision(ix, revision)?,
         };
         if path.is_empty() {
@@ -188,6 +227,16 @@ fn address_text(json: &Json) -> Option<&str> {
         Json::String(text) => Some(text),
         Json::Object(object) if object.len() == 1 => object.get("$at")?.as_str(),
         _ => None,
+    }
+}
+
+/// Visits the entities that addresses anywhere in this lead to, or into.
+pub(super) fn addressed(json: &Json, visit: &mut dyn FnMut(EntityId)) {
+    match json {
+        Json::String(text) => drop(split(text).map(|address| visit(address.id))),
+        Json::Array(items) => items.iter().for_each(|item| addressed(item, visit)),
+        Json::Object(object) => object.values().for_each(|value| addressed(value, visit)),
+        _ => {}
     }
 }
 

@@ -22,6 +22,7 @@ mod on {
     pub(in crate::registry) fn ended(callable: &Arc<str>, came: Came) {
         let end = match came {
             Came::Nothing => "failed",
+            Came::Joined => "joined",
             Came::To { versions: 0 } => "unchanged",
             Came::To { .. } => "changed",
         };

@@ -7,11 +7,14 @@ mod compact;
 mod conflict;
 mod context;
 mod declared;
+mod draft;
 mod erase;
 mod error;
+mod execute;
 mod held;
 mod kinds;
 mod load;
+mod many;
 mod meter;
 mod observe;
 mod once;
@@ -46,6 +49,7 @@ pub use kinds::{
     TakeParam,
 };
 pub use load::Arg;
+pub use many::{Call, Commits};
 pub use observe::{
     CutOff, Observation, ObservationKind, Observations, RunNumber, Subscribing, Subscription, Topics, WhenFull,
 };
@@ -69,6 +73,8 @@ use watched::Watching;
 struct Inner {
     archive: Arc<Archive>,
     table: Table,
+    /// What stands for the runs that make one commit.
+    many: Registered,
     listeners: Arc<Listeners>,
     ids: Option<Arc<dyn Ids>>,
     strays: Strays,
@@ -197,8 +203,8 @@ impl Builder {
     fn registry(self, archive: Arc<Archive>) -> Registry {
         let Self { ids, strays, conflict, watching, .. } = self;
         archive.types.admit_ours(kinds::row_of::<Receipt>());
-        let (table, listeners) = (Table::default(), Arc::default());
-        Registry { inner: Arc::new(Inner { archive, table, listeners, ids, strays, conflict, watching }) }
+        let (table, many, listeners) = (Table::default(), many::registered(watching), Arc::default());
+        Registry { inner: Arc::new(Inner { archive, table, many, listeners, ids, strays, conflict, watching }) }
     }
 }
 
@@ -432,6 +438,15 @@ impl Registry {
     /// As there.
     pub fn execute(&self, name: &str, arguments: impl Into<Json>) -> Result<Outcome<Json>, CallError> {
         self.caller().execute(name, arguments)
+    }
+
+    /// See [`Caller::execute_many`].
+    pub fn execute_many<C: Into<Call>>(
+        &self,
+        calls: impl IntoIterator<Item = C>,
+        commits: Commits,
+    ) -> Vec<Result<Outcome<Json>, CallError>> {
+        self.caller().execute_many(calls, commits)
     }
 
     /// See [`Caller::add`].

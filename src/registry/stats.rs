@@ -108,7 +108,11 @@ struct Part {
 /// What a run came to, for who counts.
 #[derive(Clone, Copy)]
 pub(super) enum Came {
-    To { versions: usize },
+    To {
+        versions: usize,
+    },
+    /// It is part of a commit of several, whose versions are those of all.
+    Joined,
     Nothing,
 }
 
@@ -142,6 +146,7 @@ impl Tally {
         part.runs.fetch_add(1, Ordering::Relaxed);
         match came {
             Came::Nothing => part.errors.fetch_add(1, Ordering::Relaxed),
+            Came::Joined => return,
             Came::To { versions: 0 } => part.unchanged.fetch_add(1, Ordering::Relaxed),
             Came::To { versions } => part.versions.fetch_add(versions as u64, Ordering::Relaxed),
         };

@@ -43,7 +43,7 @@ pub struct CutOff {
 /// One step of the registry's work.
 ///
 /// A run is told from [`WillRun`](Self::WillRun) to exactly one of [`DidCommit`](Self::DidCommit),
-/// [`DidNotChange`](Self::DidNotChange), [`DidFail`](Self::DidFail), [`WillRetry`](Self::WillRetry) and
+/// [`DidNotChange`](Self::DidNotChange), [`DidJoin`](Self::DidJoin), [`DidFail`](Self::DidFail), [`WillRetry`](Self::WillRetry) and
 /// [`DidNotRecord`](Self::DidNotRecord), all with its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -91,6 +91,14 @@ pub enum Observation {
         callable: Option<Arc<str>>,
         /// How many versions it made.
         versions: usize,
+    },
+    /// A run came to its end as one of several that make one commit, or none: that is told of `execute_many`.
+    #[non_exhaustive]
+    DidJoin {
+        /// The number of the run.
+        run: RunNumber,
+        /// The callable.
+        callable: Arc<str>,
     },
     /// A run changed nothing.
     #[non_exhaustive]
@@ -150,6 +158,8 @@ pub enum ObservationKind {
     DidRun,
     /// See [`Observation::DidRunSlowly`].
     DidRunSlowly,
+    /// See [`Observation::DidJoin`].
+    DidJoin,
     /// See [`Observation::DidCommit`].
     DidCommit,
     /// See [`Observation::DidNotChange`].
@@ -172,6 +182,7 @@ impl Observation {
             Observation::WillRun { .. } => ObservationKind::WillRun,
             Observation::DidRun { .. } => ObservationKind::DidRun,
             Observation::DidRunSlowly { .. } => ObservationKind::DidRunSlowly,
+            Observation::DidJoin { .. } => ObservationKind::DidJoin,
             Observation::DidCommit { .. } => ObservationKind::DidCommit,
             Observation::DidNotChange { .. } => ObservationKind::DidNotChange,
             Observation::DidFail { .. } => ObservationKind::DidFail,
@@ -188,6 +199,7 @@ impl Observation {
             Observation::WillRun { run, .. }
             | Observation::DidRun { run, .. }
             | Observation::DidRunSlowly { run, .. }
+            | Observation::DidJoin { run, .. }
             | Observation::DidNotChange { run, .. }
             | Observation::DidFail { run, .. }
             | Observation::WillRetry { run, .. }
@@ -204,6 +216,7 @@ impl Observation {
             Observation::WillRun { callable, .. }
             | Observation::DidRun { callable, .. }
             | Observation::DidRunSlowly { callable, .. }
+            | Observation::DidJoin { callable, .. }
             | Observation::DidNotChange { callable, .. }
             | Observation::DidFail { callable, .. }
             | Observation::WillRetry { callable, .. }
