@@ -59,7 +59,7 @@ pub use log::{Properties, RunEnd};
 pub use patch::{Patch, PatchError};
 pub use registry::{
     Access, AddressError, ArgumentError, Batch, Builder, Call, CallError, Callable, CallableStats, Callables, Caller,
-    Commits, CompactError, Compaction, Conflict, Context, CutOff, Description, Expected, Held, Observation,
+    Commits, CompactError, Compaction, Conflict, Context, CutOff, Description, Expected, Held, Manifest, Observation,
     ObservationKind, Observations, Once, Outcome, Parameter, Pending, Plain as PlainArg, RecallError, Receipt,
     RegisterError, Registration, Registry, Retention, RunNumber, Stats, Strategy, Strays, Subscribing, Subscription,
     Topics, ValueOf, WhenFull,

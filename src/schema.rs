@@ -55,6 +55,41 @@ pub struct FieldMeta {
     pub layout: fn(&mut Layouter) -> String,
 }
 
+/// The shape of what a struct or variant holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueFields {
+    /// Named fields.
+    Named(&'static [FieldMeta]),
+    /// Fields by position, more than one.
+    Tuple(&'static [FieldMeta]),
+    /// One field without a name: it stands for itself.
+    Newtype(&'static [FieldMeta]),
+    /// Nothing.
+    Unit,
+}
+
+impl PartialEq for FieldMeta {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for FieldMeta {}
+
+impl ValueFields {
+    /// The rows of the fields.
+    #[must_use]
+    pub const fn rows(&self) -> &'static [FieldMeta] {
+        match self {
+            ValueFields::Named(rows) | ValueFields::Tuple(rows) | ValueFields::Newtype(rows) => rows,
+            ValueFields::Unit => &[],
+        }
+    }
+}
+
+/// One variant of a value type: name, other names, what it holds.
+pub type VariantRow = (&'static str, &'static [&'static str], ValueFields);
+
 /// Whose the data of an entity is, where it can be erased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SubjectOf {
@@ -270,10 +305,19 @@ impl Layout {
     }
 }
 
+/// A value type: its variants; a struct is one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ValueRow {
+    pub(crate) is_enum: bool,
+    pub(crate) variants: &'static [VariantRow],
+}
+
 /// Collects the definitions of the value types that a layout uses, each once.
 #[derive(Default, Debug)]
 pub struct Layouter {
     definitions: BTreeMap<String, String>,
+    /// What these are made of.
+    pub(crate) values: BTreeMap<String, ValueRow>,
     /// The entity types that were met.
     pub(crate) entities: Vec<EntityType>,
 }
@@ -293,6 +337,13 @@ impl Layouter {
     /// What a value type was defined by.
     pub(crate) fn definition(&self, name: &str) -> Option<&str> {
         self.definitions.get(name).map(String::as_str)
+    }
+
+    /// Notes what the value type `name` is made of.
+    pub(crate) fn note(&mut self, name: &str, is_enum: bool, variants: &'static [VariantRow]) {
+        if !self.values.contains_key(name) {
+            self.values.insert(name.to_owned(), ValueRow { is_enum, variants });
+        }
     }
 
     /// Defines the value type `name` by what `define` writes, unless it is defined already, and gives the name back.

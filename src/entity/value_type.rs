@@ -3,43 +3,9 @@
 use super::assemble::{Assembler, Parts};
 use super::{Assemble, Field, Handling, Pairs, Source, Visit, VisitPair};
 use crate::id::EntityId;
-use crate::schema::{FieldMeta, Layouter};
+use crate::schema::Layouter;
+pub use crate::schema::{ValueFields, VariantRow};
 use crate::value::{DecodeError, Delta, Name, Value};
-
-/// The shape of what a struct or variant holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueFields {
-    /// Named fields.
-    Named(&'static [FieldMeta]),
-    /// Fields by position, more than one.
-    Tuple(&'static [FieldMeta]),
-    /// One field without a name: it stands for itself.
-    Newtype(&'static [FieldMeta]),
-    /// Nothing.
-    Unit,
-}
-
-impl PartialEq for FieldMeta {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Eq for FieldMeta {}
-
-impl ValueFields {
-    /// The rows of the fields.
-    #[must_use]
-    pub const fn rows(&self) -> &'static [FieldMeta] {
-        match self {
-            ValueFields::Named(rows) | ValueFields::Tuple(rows) | ValueFields::Newtype(rows) => rows,
-            ValueFields::Unit => &[],
-        }
-    }
-}
-
-/// One variant of a value type: name, other names, what it holds.
-pub type VariantRow = (&'static str, &'static [&'static str], ValueFields);
 
 /// What `#[derive(Value)]` writes.
 pub trait ValueType: Field {
@@ -190,6 +156,7 @@ pub fn layout<T: ValueType>(layouter: &mut Layouter) -> String {
         [] => T::NAME.to_owned(),
         _ => format!("{}<{}>", T::NAME, parameters.join(", ")),
     };
+    layouter.note(&name, T::IS_ENUM, T::VARIANTS);
     layouter.define(name, |layouter| {
         let mut write = |fields: &ValueFields| {
             let rows: Vec<String> = fields

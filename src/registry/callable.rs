@@ -8,6 +8,7 @@ use super::caller::Caller;
 use super::context::Context;
 use super::draft::Draft;
 use super::error::{ArgumentError, CallError};
+use super::json_schema::Schemas;
 use super::kinds::{Access, Output, OutputKind, Param, ParamKind};
 use super::load::{Arg, Loading, Used};
 use super::outcome::Outcome;
@@ -38,6 +39,8 @@ pub trait Signature {
     const COUNT: usize;
     /// The parameters, without names.
     fn parameters() -> Vec<Parameter>;
+    /// What they are as JSON.
+    fn schemas(schemas: &mut Schemas) -> Vec<Json>;
     /// The types of those that are entities.
     fn rows() -> Vec<Option<&'static TypeRow>>;
     /// Reads the arguments from JSON; an error comes with the number of the parameter.
@@ -125,6 +128,10 @@ macro_rules! arities {
                     several: KindOf::<$param>::SEVERAL,
                     type_name: KindOf::<$param>::type_name(),
                 }),*]
+            }
+            fn schemas(schemas: &mut Schemas) -> Vec<Json> {
+                let _ = &schemas;
+                vec![$(KindOf::<$param>::schema(schemas)),*]
             }
             fn rows() -> Vec<Option<&'static TypeRow>> {
                 vec![$(KindOf::<$param>::row()),*]
@@ -237,6 +244,10 @@ pub(super) trait AnyCallable: Send + Sync {
     /// Which parameters a run may edit: by reference, or by giving them back.
     fn edits(&self) -> Vec<bool>;
     fn output(&self) -> String;
+    /// What its arguments are as JSON, in order.
+    fn given(&self, schemas: &mut Schemas) -> Vec<Json>;
+    /// What it gives back as JSON.
+    fn given_back(&self, schemas: &mut Schemas) -> Json;
     fn creates(&self) -> bool;
     /// The outcome of the first call under the caller's key, if it was used.
     fn first(
@@ -290,6 +301,12 @@ impl<M: 'static, F: Callable<M>> AnyCallable for Typed<F, M> {
     }
     fn output(&self) -> String {
         <F::Output as Output>::Kind::type_name()
+    }
+    fn given(&self, schemas: &mut Schemas) -> Vec<Json> {
+        F::Signature::schemas(schemas)
+    }
+    fn given_back(&self, schemas: &mut Schemas) -> Json {
+        <F::Output as Output>::Kind::schema(schemas)
     }
     fn creates(&self) -> bool {
         <F::Output as Output>::Kind::CREATES

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::error::{ArgumentError, RecallError};
+use super::json_schema::{Schemas, created_entity, given_entity, or_null, tuple};
 use super::load::{Loading, Read, Used};
 use crate::entity::{AnyCell, Cell, Entity, Field, NoSource, Plain, TypeRow, downcast, is_untouched};
 use crate::history::{Archive, ExpectedHead, History, Input, Proposal};
@@ -55,6 +56,8 @@ pub trait ParamKind<P> {
 
     /// The type in words.
     fn type_name() -> String;
+    /// What the argument is as JSON.
+    fn schema(schemas: &mut Schemas) -> Json;
     /// The entity type.
     fn row() -> Option<&'static TypeRow> {
         None
@@ -145,6 +148,9 @@ impl<T: Entity> ParamKind<&T> for ReadParam {
     fn type_name() -> String {
         T::META.full_name()
     }
+    fn schema(_: &mut Schemas) -> Json {
+        given_entity(T::META, Access::Reads)
+    }
     fn row() -> Option<&'static TypeRow> {
         Some(row_of::<T>())
     }
@@ -180,6 +186,9 @@ impl<T: Entity> ParamKind<&mut T> for EditParam {
 
     fn type_name() -> String {
         T::META.full_name()
+    }
+    fn schema(_: &mut Schemas) -> Json {
+        given_entity(T::META, Access::Edits)
     }
     fn row() -> Option<&'static TypeRow> {
         Some(row_of::<T>())
@@ -223,6 +232,9 @@ impl<T: Entity> ParamKind<T> for TakeParam {
     fn type_name() -> String {
         T::META.full_name()
     }
+    fn schema(_: &mut Schemas) -> Json {
+        given_entity(T::META, Access::Takes)
+    }
     fn row() -> Option<&'static TypeRow> {
         Some(row_of::<T>())
     }
@@ -264,6 +276,9 @@ where
     fn type_name() -> String {
         format!("list<{}>", P::Kind::type_name())
     }
+    fn schema(schemas: &mut Schemas) -> Json {
+        json!({"type": "array", "items": P::Kind::schema(schemas)})
+    }
     fn row() -> Option<&'static TypeRow> {
         P::Kind::row()
     }
@@ -304,6 +319,9 @@ where
     fn type_name() -> String {
         format!("option<{}>", P::Kind::type_name())
     }
+    fn schema(schemas: &mut Schemas) -> Json {
+        or_null(P::Kind::schema(schemas))
+    }
     fn row() -> Option<&'static TypeRow> {
         P::Kind::row()
     }
@@ -337,6 +355,9 @@ impl<V: Plain> ParamKind<V> for PlainParam {
 
     fn type_name() -> String {
         V::layout(&mut Layouter::default())
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        schemas.value::<V>()
     }
     fn item(slot: &mut PlainSlot<V>) -> V {
         slot.value.take().expect("a callable runs once with its arguments")
@@ -396,6 +417,8 @@ pub trait OutputKind<R> {
 
     /// The type in words.
     fn type_name() -> String;
+    /// What it is as JSON.
+    fn schema(schemas: &mut Schemas) -> Json;
     /// Whether it may hold entities of this type.
     fn gives(_row: &'static TypeRow) -> bool {
         false
@@ -439,6 +462,9 @@ impl<V: Field> OutputKind<V> for PlainOutput {
     fn type_name() -> String {
         V::layout(&mut Layouter::default())
     }
+    fn schema(schemas: &mut Schemas) -> Json {
+        schemas.value::<V>()
+    }
     fn unpack(output: V, _: &mut Vec<Arc<dyn AnyCell>>) -> Result<V, Failure> {
         Ok(output)
     }
@@ -462,6 +488,9 @@ impl<T: Entity> OutputKind<T> for CreatedOutput {
 
     fn type_name() -> String {
         T::META.full_name()
+    }
+    fn schema(_: &mut Schemas) -> Json {
+        created_entity(T::META)
     }
     fn gives(row: &'static TypeRow) -> bool {
         row_of::<T>().is(row)
@@ -496,6 +525,9 @@ impl<R: Output> OutputKind<Vec<R>> for NestedOutput {
     fn type_name() -> String {
         format!("list<{}>", R::Kind::type_name())
     }
+    fn schema(schemas: &mut Schemas) -> Json {
+        json!({"type": "array", "items": R::Kind::schema(schemas)})
+    }
     fn gives(row: &'static TypeRow) -> bool {
         R::Kind::gives(row)
     }
@@ -526,6 +558,9 @@ impl<R: Output> OutputKind<Option<R>> for NestedOutput {
 
     fn type_name() -> String {
         format!("option<{}>", R::Kind::type_name())
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        or_null(R::Kind::schema(schemas))
     }
     fn gives(row: &'static TypeRow) -> bool {
         R::Kind::gives(row)
@@ -559,6 +594,9 @@ impl<R: Output, E: Into<Failure>> OutputKind<Result<R, E>> for NestedOutput {
     fn type_name() -> String {
         format!("result<{}>", R::Kind::type_name())
     }
+    fn schema(schemas: &mut Schemas) -> Json {
+        R::Kind::schema(schemas)
+    }
     fn gives(row: &'static TypeRow) -> bool {
         R::Kind::gives(row)
     }
@@ -588,6 +626,9 @@ macro_rules! tuple_outputs {
 
             fn type_name() -> String {
                 format!("({})", [$($name::Kind::type_name()),+].join(", "))
+            }
+            fn schema(schemas: &mut Schemas) -> Json {
+                tuple(vec![$($name::Kind::schema(schemas)),+])
             }
             fn gives(row: &'static TypeRow) -> bool {
                 false $(|| $name::Kind::gives(row))+

@@ -12,8 +12,10 @@ mod erase;
 mod error;
 mod execute;
 mod held;
+mod json_schema;
 mod kinds;
 mod load;
+mod manifest;
 mod many;
 mod meter;
 mod observe;
@@ -49,6 +51,7 @@ pub use kinds::{
     TakeParam,
 };
 pub use load::Arg;
+pub use manifest::{Description, Manifest};
 pub use many::{Call, Commits};
 pub use observe::{
     CutOff, Observation, ObservationKind, Observations, RunNumber, Subscribing, Subscription, Topics, WhenFull,
@@ -208,33 +211,6 @@ impl Builder {
     }
 }
 
-/// What there is to know of a callable. It prints as a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Description {
-    /// Its name.
-    pub name: String,
-    /// The function it is.
-    pub function: String,
-    /// Its parameters.
-    pub parameters: Vec<Parameter>,
-    /// What it gives back.
-    pub output: String,
-    /// How its runs go about their work.
-    pub strategy: Strategy,
-    /// The version of its code, if it was given one.
-    pub code_version: Option<String>,
-    /// What was said of it.
-    pub docs: Option<String>,
-}
-
-impl fmt::Display for Description {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parameters: Vec<String> = self.parameters.iter().map(Parameter::to_string).collect();
-        write!(f, "{}({}) -> {}: {}", self.name, parameters.join(", "), self.output, self.strategy)
-    }
-}
-
 /// A callable that was just registered, for saying more of it.
 #[must_use = "a registered callable can be left as it is: say so with `let _ =`, or name its parameters"]
 pub struct Registration {
@@ -347,23 +323,6 @@ impl Registry {
         M: 'static,
     {
         self.register_saying(name, function, |_| ())
-    }
-
-    /// What there is to know of a callable.
-    ///
-    /// # Errors
-    /// There is none of this name.
-    pub fn describe(&self, name: &str) -> Result<Description, CallError> {
-        let registered = self.inner.table.by_name(name)?;
-        Ok(Description {
-            name: registered.name().to_string(),
-            function: registered.type_name.to_owned(),
-            parameters: registered.parameters(),
-            output: registered.callable.output(),
-            strategy: registered.plan().strategy,
-            code_version: registered.identity.code_version.get().map(|version| version.to_string()),
-            docs: registered.docs.get().cloned(),
-        })
     }
 
     /// The names of all callables, in the order they were registered.

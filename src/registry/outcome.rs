@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::{Value as Json, json};
+
 use crate::diff::Changes;
 use crate::history::{Committed, Entry, History, ReadError, Version};
 use crate::when::Position;
@@ -91,6 +93,33 @@ impl<V> Outcome<V> {
     /// They cannot be read.
     pub fn versions(&self) -> Result<Vec<Version>, ReadError> {
         self.history.versions(self.committed.position)
+    }
+}
+
+impl Outcome<Json> {
+    /// The outcome as JSON: `{"value", "position", "changes": [...]}`, the changes as [`Changes::to_json`] tells them.
+    ///
+    /// ```
+    /// # use heirloom::prelude::*;
+    /// # use serde_json::json;
+    /// # #[derive(Entity, Clone)]
+    /// # struct Student { id: Id<Student>, name: String, gpa: f64 }
+    /// # fn raise(student: &mut Student, by: f64) -> f64 { student.gpa += by; student.gpa }
+    /// # let registry = Registry::in_memory();
+    /// # let _ = registry.register("raise", raise)?;
+    /// # let ann = registry.add(Student { id: Id::new(), name: "Ann".into(), gpa: 3.5 })?;
+    /// let outcome = registry.execute("raise", json!([format!("@{ann}"), 0.5]))?.to_json()?;
+    /// assert_eq!(outcome["value"], json!(4.0));
+    /// assert_eq!(outcome["changes"][0]["after"], json!(4.0));
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The changes cannot be read.
+    pub fn to_json(&self) -> Result<Json, ReadError> {
+        let position = self.committed.position;
+        let changes = self.history.changes(position)?.to_json()?;
+        Ok(json!({"value": self.value, "position": position, "changes": changes}))
     }
 }
 
