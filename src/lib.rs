@@ -51,8 +51,7 @@ pub use entity::{Entity, Field, FieldToken, Identity, Key, LoadError, Plain};
 pub use error::{Error, Result};
 pub use heirloom_derive::{Entity, Value};
 pub use history::{
-    Argument, CommitError, Edge, Entry, EraseError, Erasure, FieldVersion, History, LockError, OtherRegistryError,
-    ReadError, Run, RunPart, TreeAt, TypeError, Version, VersionKind, Versions,
+    Argument, CommitError, Edge, Entry, EraseError, Erasure, FieldVersion, History, LockError, Origin, OtherRegistryError, Reach, ReadError, Run, RunPart, TreeAt, TypeError, Version, VersionKind, Versions, Why,
 };
 pub use id::{EntityId, Id, IdError, Ids, RunId};
 pub use log::{Properties, RunEnd};

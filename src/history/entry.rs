@@ -115,6 +115,8 @@ pub enum Argument {
     },
     /// Several entities for one parameter.
     Several(Vec<Argument>),
+    /// A plain value that nested too deep to be recorded in a store.
+    TooDeep,
     /// Something that was sealed, for the run concerned a subject, and that is erased.
     Erased,
 }
@@ -131,6 +133,7 @@ impl fmt::Display for Argument {
                 }
                 f.write_str("]")
             }
+            Argument::TooDeep => f.write_str("<nested too deep to be recorded>"),
             Argument::Erased => f.write_str("<erased>"),
         }
     }

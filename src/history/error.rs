@@ -77,6 +77,16 @@ pub enum ReadError {
         /// Its newest revision.
         last: Revision,
     },
+    /// The entity stores no such field.
+    #[error("{entity} has no stored field {field:?}: its fields are {known}")]
+    NoField {
+        /// The entity.
+        entity: EntityId,
+        /// What was asked for.
+        field: String,
+        /// The fields that it has.
+        known: String,
+    },
     /// The log has no such position.
     #[error("the log has no {asked}: its entries go from #1 to {last}")]
     NoPosition {

@@ -28,6 +28,7 @@ mod tree;
 mod types;
 mod view;
 mod vouch;
+mod why;
 mod writes;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ pub use error::{CommitError, OtherRegistryError, ReadError, TypeError};
 pub use lock::LockError;
 pub use tree::{Edge, TreeAt};
 pub use view::{FieldVersion, Version, VersionKind, Versions};
+pub use why::{Origin, Reach, Why};
 
 pub(crate) use commit::{Committed, Info};
 pub(crate) use group::Begun;

@@ -378,7 +378,7 @@ impl History {
 }
 
 /// Whether one field differs between two own states, by the rules that decide about versions.
-fn differs(before: &dyn AnyEntity, after: &dyn AnyEntity, field: usize) -> bool {
+pub(super) fn differs(before: &dyn AnyEntity, after: &dyn AnyEntity, field: usize) -> bool {
     match before.compare(after, &mut Pairs::new()) {
         Comparison::Same => false,
         Comparison::Fields(fields) => fields.iter().any(|differing| usize::from(*differing) == field),

@@ -148,6 +148,7 @@ impl Argument {
             Argument::Value(value) => Value::variant("value", value.clone()),
             Argument::At { value, read } => Value::variant("at", Value::List(vec![value.clone(), all_to_value(read)])),
             Argument::Several(arguments) => Value::variant("several", all_to_value(arguments)),
+            Argument::TooDeep => text(TOO_DEEP),
             Argument::Erased => Value::variant("sealed", Value::Null),
         }
     }
@@ -157,7 +158,7 @@ impl Argument {
         match self {
             Argument::Entity { .. } => true,
             Argument::Several(arguments) => arguments.iter().all(Argument::names_entities_alone),
-            Argument::Value(_) | Argument::At { .. } | Argument::Erased => false,
+            Argument::Value(_) | Argument::At { .. } | Argument::TooDeep | Argument::Erased => false,
         }
     }
 
@@ -167,6 +168,9 @@ impl Argument {
     }
 
     pub(super) fn of(value: &Value) -> Option<Self> {
+        if matches!(value, Value::Text(words) if **words == *TOO_DEEP) {
+            return Some(Argument::TooDeep);
+        }
         let Value::Variant(variant) = value else { return None };
         Some(match (variant.0.as_ref(), &variant.1) {
             ("entity", Value::List(parts)) => match parts.as_slice() {
