@@ -6,7 +6,7 @@ use crate::entity::LoadError;
 use crate::history::{CommitError, EraseError, LockError, ReadError, TypeError};
 use crate::id::IdError;
 use crate::patch::PatchError;
-use crate::registry::{ArgumentError, CallError, CompactError, RegisterError};
+use crate::registry::{ArgumentError, CallError, CompactError, RegisterError, ReplayError};
 use crate::store::{ExportError, ImportError, StoreError, VerifyError};
 use crate::value::{DecodeError, JsonError};
 use crate::when::TimeError;
@@ -21,6 +21,9 @@ pub enum Error {
     /// A run did not come to its end.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// A run could not be run again.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// An argument does not fit.
     #[error(transparent)]
     Argument(#[from] ArgumentError),

@@ -51,7 +51,8 @@ pub use entity::{Entity, Field, FieldToken, Identity, Key, LoadError, Plain};
 pub use error::{Error, Result};
 pub use heirloom_derive::{Entity, Value};
 pub use history::{
-    Argument, CommitError, Edge, Entry, EraseError, Erasure, FieldVersion, History, LockError, Origin, OtherRegistryError, Reach, ReadError, Run, RunPart, TreeAt, TypeError, Version, VersionKind, Versions, Why,
+    Argument, CommitError, Edge, Entry, EraseError, Erasure, FieldVersion, History, LockError, Origin,
+    OtherRegistryError, Reach, ReadError, Run, RunPart, TreeAt, TypeError, Version, VersionKind, Versions, Why,
 };
 pub use id::{EntityId, Id, IdError, Ids, RunId};
 pub use log::{Properties, RunEnd};
@@ -60,8 +61,8 @@ pub use registry::{
     Access, AddressError, ArgumentError, Batch, Builder, Call, CallError, Callable, CallableStats, Callables, Caller,
     Commits, CompactError, Compaction, Conflict, Context, CutOff, Description, Expected, Held, Manifest, Observation,
     ObservationKind, Observations, Once, Outcome, Parameter, Pending, Plain as PlainArg, RecallError, Receipt,
-    RegisterError, Registration, Registry, Retention, RunNumber, Stats, Strategy, Strays, Subscribing, Subscription,
-    Topics, ValueOf, WhenFull,
+    RegisterError, Registration, Registry, ReplayError, Replayed, Replays, Retention, RunNumber, Stats, Strategy,
+    Strays, Stretch, Subscribing, Subscription, Tally, Topics, ValueOf, WhenFull,
 };
 pub use schema::{FieldMeta, Layout, Layouter, Meta, Role, SubjectOf};
 pub use tree::Tree;

@@ -398,3 +398,48 @@ fn no_callable_takes_the_name_that_stands_for_many() {
     let taken = registry.register("execute_many", count).expect_err("the log means something else by it");
     assert!(taken.to_string().contains("choose another name"), "{taken}");
 }
+
+#[test]
+fn what_is_taken_by_value_and_given_back_is_an_edit_in_a_commit_of_many_too() -> Result<()> {
+    #[derive(Entity, Clone)]
+    struct Counter {
+        id: Id<Counter>,
+        count: i64,
+    }
+    fn count(counter: Counter, by: i64) -> Counter {
+        Counter { count: counter.count + by, ..counter }
+    }
+    for commits in BOTH {
+        for registry in registries()? {
+            let _ = registry.register("count", count)?;
+            let counter = registry.add(Counter { id: Id::new(), count: 0 })?;
+            let calls = [1, 2, 4].map(|by| Call::new("count", json!([format!("@{counter}"), by])));
+            let results = registry.execute_many(calls, commits);
+            assert!(results.iter().all(std::result::Result::is_ok), "{:?}", told(&results));
+            assert_eq!(registry.get(counter)?.count, 7);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn each_run_of_a_commit_of_many_is_told_from_its_beginning_to_its_end() -> Result<()> {
+    fn nothing() {}
+    let registry = Registry::in_memory();
+    let _ = registry.register("nothing", nothing)?;
+    let heard = std::sync::Arc::new(Mutex::new(Vec::new()));
+    let ear = std::sync::Arc::clone(&heard);
+    let _subscription = registry.subscribe(move |observation| {
+        let told = (observation.kind(), observation.callable().map(str::to_owned), observation.run());
+        ear.lock().expect("nobody panics").push(told);
+    });
+    let _ =
+        registry.execute_many([Call::new("nothing", json!([])), Call::new("nothing", json!([]))], Commits::OneForAll);
+    let heard = heard.lock().expect("nobody panics");
+    let told: Vec<_> =
+        heard.iter().map(|(kind, callable, _)| format!("{kind:?} {}", callable.as_deref().unwrap_or(""))).collect();
+    let one = ["WillRun nothing", "DidRun nothing", "DidJoin nothing"];
+    assert_eq!(told, [&one[..], &one, &["DidNotChange execute_many"]].concat());
+    assert!(heard[0].2.is_some() && heard[0].2 == heard[2].2 && heard[2].2 != heard[3].2);
+    Ok(())
+}

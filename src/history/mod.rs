@@ -20,6 +20,7 @@ mod prepare;
 mod proposal;
 mod read;
 mod reader;
+mod recorded;
 mod said;
 mod seal;
 mod settle;
@@ -47,6 +48,7 @@ pub(crate) use commit::{Committed, Info};
 pub(crate) use group::Begun;
 pub use proposal::Proposal;
 pub(crate) use proposal::{Expected as ExpectedHead, Input, Prepared};
+pub(crate) use recorded::Recorded;
 pub(crate) use settle::entity_of;
 pub(crate) use types::Types;
 

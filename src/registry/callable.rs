@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use serde_json::Value as Json;
 
+use super::again::{Again, Given};
 use super::caller::Caller;
 use super::context::Context;
 use super::draft::Draft;
@@ -12,9 +13,10 @@ use super::json_schema::Schemas;
 use super::kinds::{Access, Output, OutputKind, Param, ParamKind};
 use super::load::{Arg, Loading, Used};
 use super::outcome::Outcome;
+use super::replay::ReplayError;
 use super::table::Registered;
 use crate::entity::TypeRow;
-use crate::history::{Begun, Proposal};
+use crate::history::{Argument, Begun, Proposal};
 use crate::log::AllGiven;
 
 /// A parameter of a callable.
@@ -48,6 +50,11 @@ pub trait Signature {
     /// # Errors
     /// One does not fit.
     fn read(json: &[&Json], loading: &mut Loading<'_>) -> Result<Self::Slots, (usize, ArgumentError)>;
+    /// Takes the arguments as the log has them, one for each parameter; an error comes with the number of the parameter.
+    ///
+    /// # Errors
+    /// One does not fit, or cannot be read any more.
+    fn recall(arguments: &[Argument], loading: &Loading<'_>) -> Result<Self::Slots, (usize, ArgumentError)>;
     /// What the log keeps of the arguments.
     fn arguments(slots: &Self::Slots) -> AllGiven;
     /// Tells the entities.
@@ -139,6 +146,10 @@ macro_rules! arities {
             fn read(json: &[&Json], loading: &mut Loading<'_>) -> Result<Self::Slots, (usize, ArgumentError)> {
                 let _ = (json, &loading);
                 Ok(($(KindOf::<$param>::read(json[$index], loading).map_err(|error| ($index, error))?,)*))
+            }
+            fn recall(arguments: &[Argument], loading: &Loading<'_>) -> Result<Self::Slots, (usize, ArgumentError)> {
+                let _ = (arguments, loading);
+                Ok(($(KindOf::<$param>::recall(&arguments[$index], loading).map_err(|error| ($index, error))?,)*))
             }
             fn arguments(slots: &Self::Slots) -> AllGiven {
                 let _ = slots;
@@ -271,6 +282,8 @@ pub(super) trait AnyCallable: Send + Sync {
         arguments: &[&Json],
         draft: &mut Draft,
     ) -> Result<Json, CallError>;
+    /// Runs it once more on what a run was given; nothing is kept.
+    fn again(&self, given: &Given<'_>) -> Result<Again, ReplayError>;
 }
 
 pub(super) struct Typed<F, M> {
@@ -347,5 +360,8 @@ impl<M: 'static, F: Callable<M>> AnyCallable for Typed<F, M> {
         };
         let json = |value| <F::Output as Output>::Kind::json(&value);
         caller.join(&self.function, registered, &mut slots, draft, json)
+    }
+    fn again(&self, given: &Given<'_>) -> Result<Again, ReplayError> {
+        given.run(&self.function)
     }
 }

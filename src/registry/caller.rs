@@ -52,7 +52,10 @@ struct Returned<V> {
 
 /// What a run asks for that returned; nothing, if it changed nothing.
 #[inline]
-fn wanted<F, M>(slots: &mut <F::Signature as Signature>::Slots, created: Vec<Arc<dyn AnyCell>>) -> Option<Proposal>
+pub(super) fn wanted<F, M>(
+    slots: &mut <F::Signature as Signature>::Slots,
+    created: Vec<Arc<dyn AnyCell>>,
+) -> Option<Proposal>
 where
     F: Callable<M>,
 {

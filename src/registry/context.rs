@@ -49,6 +49,14 @@ pub struct Context {
     random: RefCell<Option<blake3::OutputReader>>,
 }
 
+/// What a recorded run was told of itself, or would have been, had it asked.
+#[derive(Clone)]
+pub(super) struct Told {
+    pub(super) said: Arc<Said>,
+    pub(super) now: Timestamp,
+    pub(super) id: RunId,
+}
+
 impl Context {
     pub(super) fn new(caller: &Caller<'_>, registered: &Registered) -> Self {
         Self {
@@ -58,6 +66,19 @@ impl Context {
             given: caller.time,
             now: Cell::new(None),
             id: OnceCell::new(),
+            random: RefCell::new(None),
+        }
+    }
+
+    /// What a run was told of itself, for another that is told the same.
+    pub(super) fn recorded(registry: &Registry, callable: &Arc<str>, told: Told) -> Self {
+        Self {
+            registry: registry.clone(),
+            callable: Arc::clone(callable),
+            said: Some(told.said),
+            given: Some(told.now),
+            now: Cell::new(None),
+            id: OnceCell::from(told.id),
             random: RefCell::new(None),
         }
     }

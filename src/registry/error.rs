@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::kinds::Failure;
 use crate::entity::LoadError;
-use crate::history::{CommitError, OtherRegistryError, ReadError, TypeError};
+use crate::history::{Argument, CommitError, OtherRegistryError, ReadError, TypeError};
 use crate::id::EntityId;
 use crate::value::{DecodeError, JsonError};
 use crate::when::{Position, Revision};
@@ -168,6 +168,11 @@ pub enum ArgumentError {
 }
 
 impl ArgumentError {
+    pub(super) fn recorded(expected: &str, found: &Argument) -> Self {
+        let found: String = found.to_string().chars().take(80).collect();
+        ArgumentError::Kind { expected: expected.to_owned(), found }
+    }
+
     pub(super) fn expected(expected: &str, found: &Json) -> Self {
         let found: String = found.to_string().chars().take(80).collect();
         ArgumentError::Kind { expected: expected.to_owned(), found }

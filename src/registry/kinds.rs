@@ -9,7 +9,7 @@ use super::error::{ArgumentError, RecallError};
 use super::json_schema::{Schemas, created_entity, given_entity, or_null, tuple};
 use super::load::{Loading, Read, Used};
 use crate::entity::{AnyCell, Cell, Entity, Field, NoSource, Plain, TypeRow, downcast, is_untouched};
-use crate::history::{Archive, ExpectedHead, History, Input, Proposal};
+use crate::history::{Archive, Argument, ExpectedHead, History, Input, Proposal};
 use crate::id::Id;
 use crate::lineage::Ix;
 use crate::log::Given;
@@ -69,6 +69,11 @@ pub trait ParamKind<P> {
     /// # Errors
     /// It is not of this type.
     fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Self::Slot, ArgumentError>;
+    /// Takes the argument as the log has it, to run once more on what was given then.
+    ///
+    /// # Errors
+    /// It is not of this type, or cannot be read any more.
+    fn recall(argument: &Argument, loading: &Loading<'_>) -> Result<Self::Slot, ArgumentError>;
     /// What the log keeps of it.
     fn argument(slot: &Self::Slot) -> Given;
     /// Tells the entities that it holds.
@@ -160,6 +165,9 @@ impl<T: Entity> ParamKind<&T> for ReadParam {
     fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Loaded<T>, ArgumentError> {
         loading.address(json)
     }
+    fn recall(argument: &Argument, loading: &Loading<'_>) -> Result<Loaded<T>, ArgumentError> {
+        loading.recorded(argument)
+    }
     fn argument(slot: &Loaded<T>) -> Given {
         slot.argument()
     }
@@ -198,6 +206,11 @@ impl<T: Entity> ParamKind<&mut T> for EditParam {
     }
     fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
         loading.editing(json)
+    }
+    fn recall(argument: &Argument, loading: &Loading<'_>) -> Result<Editing<T>, ArgumentError> {
+        // A copy of its own: what later runs may work on is not taken for this.
+        let loaded: Loaded<T> = loading.recorded(argument)?;
+        Ok(Editing { after: Some(loaded.before.value().clone()), loaded })
     }
     fn argument(slot: &Editing<T>) -> Given {
         slot.loaded.argument()
@@ -244,6 +257,9 @@ impl<T: Entity> ParamKind<T> for TakeParam {
     fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Editing<T>, ArgumentError> {
         loading.taking(json)
     }
+    fn recall(argument: &Argument, loading: &Loading<'_>) -> Result<Editing<T>, ArgumentError> {
+        <EditParam as ParamKind<&mut T>>::recall(argument, loading)
+    }
     fn argument(slot: &Editing<T>) -> Given {
         slot.loaded.argument()
     }
@@ -289,6 +305,12 @@ where
         let items = json.as_array().ok_or_else(|| ArgumentError::expected("a list of addresses", json))?;
         items.iter().map(|item| P::Kind::read(item, loading)).collect()
     }
+    fn recall(argument: &Argument, loading: &Loading<'_>) -> Result<Self::Slot, ArgumentError> {
+        match argument {
+            Argument::Several(all) => all.iter().map(|one| P::Kind::recall(one, loading)).collect(),
+            other => Err(ArgumentError::recorded(&format!("several of {}", P::Kind::type_name()), other)),
+        }
+    }
     fn argument(slot: &Self::Slot) -> Given {
         Given::Several(Box::new(slot.iter().map(P::Kind::argument).collect()))
     }
@@ -331,6 +353,12 @@ where
     fn read(json: &Json, loading: &mut Loading<'_>) -> Result<Self::Slot, ArgumentError> {
         (!json.is_null()).then(|| P::Kind::read(json, loading)).transpose()
     }
+    fn recall(argument: &Argument, loading: &Loading<'_>) -> Result<Self::Slot, ArgumentError> {
+        match argument {
+            Argument::Value(Value::Null) => Ok(None),
+            argument => P::Kind::recall(argument, loading).map(Some),
+        }
+    }
     fn argument(slot: &Self::Slot) -> Given {
         slot.as_ref().map_or(Given::Null, P::Kind::argument)
     }
@@ -366,6 +394,14 @@ impl<V: Plain> ParamKind<V> for PlainParam {
         let value = loading.value(json)?;
         let value = V::decode(&value, &mut NoSource).map_err(ArgumentError::Decode)?;
         Ok(PlainSlot { value: Some(value), read: loading.take_read() })
+    }
+    fn recall(argument: &Argument, _: &Loading<'_>) -> Result<PlainSlot<V>, ArgumentError> {
+        match argument {
+            Argument::Value(value) | Argument::At { value, .. } => {
+                Ok(PlainSlot::of(V::decode(value, &mut NoSource).map_err(ArgumentError::Decode)?))
+            }
+            other => Err(ArgumentError::recorded(&<Self as ParamKind<V>>::type_name(), other)),
+        }
     }
     fn argument(slot: &PlainSlot<V>) -> Given {
         let value = slot.value.as_ref().map(Field::encode).unwrap_or_default();

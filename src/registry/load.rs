@@ -12,7 +12,7 @@ use super::kinds::{
     Access, Editing, EntitiesParam, Loaded, Param, ParamKind, PlainParam, PlainSlot, TakeParam, row_of, typed,
 };
 use crate::entity::{AnyCell, Entity, Plain};
-use crate::history::{Archive, ReadError};
+use crate::history::{Archive, Argument, ReadError};
 use crate::id::{EntityId, Id};
 use crate::lineage::Ix;
 use crate::value::Value;
@@ -129,6 +129,16 @@ impl<'r> Loading<'r> {
         }
         let entity = asked.id.entity_id();
         Err(ArgumentError::Stale { entity, expected: asked.revision, found: newest.revision })
+    }
+
+    /// The entity that a run was given, as it was then.
+    pub(super) fn recorded<T: Entity>(&self, argument: &Argument) -> Result<Loaded<T>, ArgumentError> {
+        let Argument::Entity { id, revision } = *argument else {
+            return Err(ArgumentError::recorded(&format!("a {}", T::META.full_name()), argument));
+        };
+        let ix = self.archive.locate_typed(id, row_of::<T>())?;
+        let before = typed(self.at_revision(ix, revision)?);
+        Ok(Loaded { ix, id: Id::from_entity_id(id), revision, before, pinned: true })
     }
 
     /// An entity as it was at a revision.

@@ -1,5 +1,6 @@
 //! The callable registry: functions run through it, and what they change becomes versions.
 
+mod again;
 mod batch;
 mod callable;
 mod caller;
@@ -23,7 +24,10 @@ mod once;
 mod outcome;
 mod pending;
 mod plain;
+mod replay;
+mod replays;
 mod stats;
+mod stretch;
 mod table;
 mod told;
 mod trace;
@@ -60,7 +64,10 @@ pub use once::{Once, Receipt};
 pub use outcome::Outcome;
 pub use pending::Pending;
 pub use plain::Plain;
+pub use replay::{ReplayError, Replayed};
+pub use replays::{Replays, Tally};
 pub use stats::{CallableStats, Stats};
+pub use stretch::Stretch;
 pub use table::Strategy;
 
 use crate::entity::Entity;
