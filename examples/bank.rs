@@ -1,7 +1,8 @@
 //! A bank whose process is killed in the middle of a day's transfers, and which goes on where it was.
 //!
 //! Eight tellers make the day's transfers into one file, each under a key of its own. The process is killed while they are
-//! at it. The next one is given the very same transfers: what was done is not done again, what was not is done.
+//! at it. The next one is given the very same transfers: what was done is not done again, what was not is done. In the
+//! evening there is a batch of transfers as one commit, and the one that is poisoned takes no other with it.
 //!
 //! `cargo run --release --example bank` ends with an error if a check fails.
 #![expect(clippy::print_stdout, reason = "an example prints")]
@@ -18,7 +19,8 @@ use std::thread;
 
 use heirloom::prelude::*;
 use heirloom::store::Durability;
-use heirloom::{Conflict, Receipt};
+use heirloom::{Call, Commits, Conflict, Receipt};
+use serde_json::json;
 
 #[derive(Entity, Clone, Debug)]
 struct Bank {
@@ -161,10 +163,34 @@ fn a_day(file: &Path) -> Result<(), Box<dyn Error>> {
     ensure(repeated.len() == done, "nothing is done twice")?;
     ensure(sum(&registry.get(bank)?) == expected, "sums are preserved")?;
     check_histories(&registry)?;
+    in_the_evening(&registry)?;
+    ensure(sum(&registry.get(bank)?) == expected, "a batch preserves sums too")?;
 
     let history = registry.history();
     println!("the last of customer 7:\n{}", last_of(&history.of(account(7))?.to_string(), 3));
     println!("every entry is vouched for: {}", history.verify(None)?);
+    Ok(())
+}
+
+/// Transfers as one commit, one of which cannot be made.
+fn in_the_evening(registry: &Registry) -> Result<(), Box<dyn Error>> {
+    let transfer = |from, to, amount| {
+        let address = |number| format!("@{}", account(number));
+        Call::new("transfer", json!({"from": address(from), "to": address(to), "amount": amount}))
+    };
+    let batch = [transfer(1, 2, 100), transfer(2, 3, 2 * OPENING), transfer(2, 3, 100), transfer(3, 1, 100)];
+    let before = registry.history().head();
+    let results = registry.by("evening").execute_many(batch, Commits::OneForAll);
+    for result in &results {
+        match result {
+            Ok(outcome) => println!("  in the batch: {} left", outcome.value()),
+            Err(error) => println!("  in the batch: {error}"),
+        }
+    }
+    let made: Vec<bool> = results.iter().map(Result::is_ok).collect();
+    ensure(made == [true, false, true, true], "the poisoned transfer takes no other with it")?;
+    // One entry for those that were made, and one for the one that was not.
+    ensure(registry.history().head().0 == before.0 + 2, "a batch is one commit")?;
     Ok(())
 }
 

@@ -331,10 +331,14 @@ impl<'r> Caller<'r> {
         if let Some(receipt) = self.receipt() {
             let record = || <F::Output as Output>::Kind::record(&value);
             match catch_unwind(AssertUnwindSafe(record)) {
-                Ok(result) => match recordable(&result) {
-                    Ok(()) => info.run.iter_mut().for_each(|run| run.more().result = Some(result.clone())),
-                    Err(source) => return Err(self.refused(registered, info, source)),
-                },
+                Ok(result) => {
+                    if let Err(source) = recordable(&result) {
+                        return Err(self.refused(registered, info, source));
+                    }
+                    if let Some(run) = &mut info.run {
+                        run.more().result = Some(result);
+                    }
+                }
                 Err(payload) => return Err(self.unwound(registered, info, payload)),
             }
             created.push(Arc::new(Cell::new(receipt)));

@@ -203,6 +203,13 @@ pub(crate) fn file(bytes: &[u8]) {
     }
 }
 
+/// What the fuzzer found.
+#[test]
+fn what_once_panicked_is_read_or_refused() {
+    // A version at the position 0, before which there is none.
+    file(&[2, 2, 130, 1, 27, 0, 0, 0, 0, 0, 0, 0, 1, 1, 8]);
+}
+
 #[test]
 fn any_file_is_read_or_refused() {
     let tries: u64 = std::env::var("HEIRLOOM_FILES").ok().and_then(|tries| tries.parse().ok()).unwrap_or(20);

@@ -84,7 +84,7 @@ impl Snapshot<'_> {
     }
 
     pub(super) fn find(&self, query: &Query) -> Result<Vec<Position>, Fault> {
-        let read = |row: &Row<'_>| rows::position(rows::int(row, 0)?, || "a row of entry".to_owned());
+        let read = |row: &Row<'_>| rows::entry_position(rows::int(row, 0)?, || "a row of entry".to_owned());
         let most = |limit: &usize| i64::try_from(*limit).unwrap_or(i64::MAX);
         match query {
             Query::After(after, limit) => self.all(sql::AFTER, [stored(*after), most(limit)], read),
@@ -232,7 +232,7 @@ impl Snapshot<'_> {
         let kept = self.kept_from(position, horizon)?;
         let found = self.one(sql::OWNER_AT, [number, stored(kept)], OwnerColumns::read)?;
         let Some(columns) = found else { return Ok(None) };
-        let since = rows::position(columns.since, || columns.name())?;
+        let since = rows::entry_position(columns.since, || columns.name())?;
         if since > position {
             return Err(Fault::Store(StoreError::Forgotten { position, horizon }));
         }
@@ -381,7 +381,7 @@ fn version_row(
         let number = rows::entity_number(&mut numbers).ok_or_else(|| wrong("list of what it carries"))?;
         carried.push(names.id(connection, number)?);
     }
-    let position = rows::position(columns.position, || columns.name())?;
+    let position = rows::entry_position(columns.position, || columns.name())?;
     let entity = names.id(connection, columns.number())?;
     Ok(VersionRow { entity, revision: Revision(columns.revision()), position, body, carried })
 }

@@ -51,6 +51,14 @@ pub(super) fn position(number: i64, row: impl FnOnce() -> String) -> Result<Posi
     }
 }
 
+/// The position of an entry as it is read: none has the number 0.
+pub(super) fn entry_position(number: i64, row: impl FnOnce() -> String) -> Result<Position, Fault> {
+    match u64::try_from(number) {
+        Ok(number @ 1..) => Ok(Position(number)),
+        _ => Err(Fault::damaged(row(), format!("there is no entry {number}"))),
+    }
+}
+
 /// One row of `entity`.
 #[derive(Clone, Copy)]
 pub(super) struct EntityRow {
