@@ -743,16 +743,17 @@ plain_containers! {
     [A: Param, B: Param, C: Param] (A, B, C);
 }
 
+// Of plain values alone: an entity in a map would be given back and never be created.
 impl<K, V> Output for std::collections::BTreeMap<K, V>
 where
-    Self: Field,
+    Self: Plain,
 {
     type Kind = PlainOutput;
 }
 
 impl<K, V, S> Output for std::collections::HashMap<K, V, S>
 where
-    Self: Field,
+    Self: Plain,
 {
     type Kind = PlainOutput;
 }
