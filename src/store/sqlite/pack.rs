@@ -27,7 +27,7 @@ const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// A dictionary is made once the file has about this size, and another whenever it has grown so many times.
 const FIRST: u64 = 128 << 10;
-const GROWTH: u64 = 4;
+const GROWTH: u64 = 2;
 
 /// After so many bytes of bodies it is looked whether it is time.
 const LOOK: u64 = 16 << 10;
