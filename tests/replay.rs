@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use heirloom::prelude::*;
 use heirloom::store::MemoryStore;
-use heirloom::{Context, Ids, Position, ReadError, ReplayError, Replayed, Result, Retention, RunEnd};
+use heirloom::{Call, Commits, Context, Ids, Position, ReadError, ReplayError, Replayed, Result, Retention, RunEnd};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
@@ -633,5 +633,38 @@ fn what_was_taken_by_value_and_given_back_replays_as_the_edit_that_it_was() -> R
     let changes = found[0].1.as_ref().ok().and_then(Replayed::changes).expect("twice as much differs");
     assert!(changes.to_string().contains("number 2 -> 4"), "{changes}");
     assert!(found[1].1.as_ref().is_ok_and(Replayed::is_equal));
+    Ok(())
+}
+
+#[test]
+fn runs_that_made_one_commit_are_told_as_such_and_never_passed_over() -> Result<()> {
+    let registry = Registry::in_memory();
+    let _ = registry.register("count", count)?;
+    let _ = registry.register("look", look)?;
+    let id = registry.add(node("one"))?;
+    let calls = |name: &str, arguments: serde_json::Value| Call::new(name, arguments);
+    let both = [calls("count", json!([format!("@{id}"), 1])), calls("look", json!([format!("@{id}")]))];
+    assert!(registry.execute_many(both, Commits::OneForAll).iter().all(std::result::Result::is_ok));
+    registry.call(count, (id, 2))?;
+    let refused = registry.replay(Position(2)).expect_err("it is two runs");
+    assert!(matches!(refused, ReplayError::Together { position: Position(2) }), "{refused}");
+    assert_eq!(
+        registry.replay_all("count", ..)?.count_all().to_string(),
+        "1 equal, 0 different, 0 ended otherwise, 1 not replayed"
+    );
+    assert_eq!(
+        registry.replay_with("count", |node: &mut Node, by: i64| count(node, by), ..)?.count_all().not_replayed,
+        1
+    );
+    Ok(())
+}
+
+#[test]
+fn a_stretch_of_an_empty_log_has_nothing_in_it() -> Result<()> {
+    let registry = Registry::in_memory();
+    let _ = registry.register("count", count)?;
+    assert_eq!(registry.replay_all("count", ..When::Head)?.count(), 0);
+    assert_eq!(registry.replay_all("count", When::Head..)?.count(), 0);
+    assert_eq!(registry.replay_all("count", When::Head..=When::Head)?.count(), 0);
     Ok(())
 }

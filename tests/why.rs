@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use heirloom::prelude::*;
 use heirloom::store::MemoryStore;
-use heirloom::{Reach, ReadError, Result, Retention, Why};
+use heirloom::{Commits, Reach, ReadError, Result, Retention, Why};
 use serde_json::json;
 
 use crate::common::{TestClock, id};
@@ -300,5 +300,22 @@ fn an_answer_has_a_json_twin() -> Result<()> {
         });
         assert_eq!(registry.history().why(ann, Student::GPA)?.to_json(), expected);
     }
+    Ok(())
+}
+
+#[test]
+fn of_a_commit_of_many_each_run_is_told_with_what_it_was_given() -> Result<()> {
+    let registry = Registry::in_memory();
+    register(&registry)?;
+    registry.add(student("Ann"))?;
+    let ann = format!("@{}", id::<Student>("Ann"));
+    let calls = [("raise", json!([ann, 0.5])), ("rename", json!([ann, "Anne"]))];
+    assert!(registry.by("dean").execute_many(calls, Commits::OneForAll).iter().all(std::result::Result::is_ok));
+    let told = registry.history().why(id::<Student>("Ann"), Student::GPA)?.to_string();
+    assert!(
+        told.contains("r2: dean execute_many of raise(Student Ann r1, 0.5), rename(Student Ann r1, \"Anne\")"),
+        "{told}"
+    );
+    assert!(told.contains("Student Ann r1: added"), "{told}");
     Ok(())
 }

@@ -171,10 +171,15 @@ impl<'e> Run<'e> {
     /// several: none for any other. Those are left out that are erased.
     #[must_use]
     pub fn parts(self) -> Vec<RunPart> {
-        match self.callable() {
-            MANY => self.arguments().into_iter().filter_map(RunPart::of).collect(),
-            _ => Vec::new(),
+        if !self.stands_for_several() {
+            return Vec::new();
         }
+        self.arguments().into_iter().filter_map(RunPart::of).collect()
+    }
+
+    /// Whether it is the one run of a commit of several.
+    pub(crate) fn stands_for_several(self) -> bool {
+        self.callable() == MANY
     }
 
     /// Whether its plain arguments and its result, or the reason for which it came to nothing, are erased: it concerned a

@@ -205,8 +205,18 @@ impl Origin {
         let mut code = String::new();
         match entry.run() {
             Some(run) => {
-                let arguments: Vec<String> = run.arguments().iter().map(|argument| told(argument, names)).collect();
-                words.push(format!("{}({})", run.callable(), arguments.join(", ")));
+                let call = |callable: &str, arguments: &[Argument]| {
+                    let given: Vec<String> = arguments.iter().map(|argument| told(argument, names)).collect();
+                    format!("{callable}({})", given.join(", "))
+                };
+                words.push(match run.parts().as_slice() {
+                    [] => call(run.callable(), &run.arguments()),
+                    parts => {
+                        let parts: Vec<String> =
+                            parts.iter().map(|part| call(&part.callable, &part.arguments)).collect();
+                        format!("{} of {}", run.callable(), parts.join(", "))
+                    }
+                });
                 code = run.code_version().map(|version| format!(", code {version}")).unwrap_or_default();
             }
             None if self.is_removal => words.push("removed".to_owned()),

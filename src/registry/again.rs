@@ -21,8 +21,8 @@ use crate::log::{RunEnd, Said};
 use crate::value::Value;
 use crate::when::Position;
 
-/// What a run was given and told, for running once more.
-pub(super) struct Given<'r> {
+/// A run to be run once more: what it was given and told.
+pub(super) struct Rerun<'r> {
     pub(super) registry: &'r Registry,
     pub(super) position: Position,
     pub(super) callable: Arc<str>,
@@ -51,7 +51,7 @@ impl Again {
     }
 }
 
-impl Given<'_> {
+impl Rerun<'_> {
     /// Runs a function on it.
     pub(super) fn run<F: Callable<M>, M>(&self, function: &F) -> Result<Again, ReplayError> {
         let (expected, found) = (F::Signature::COUNT, self.arguments.len());

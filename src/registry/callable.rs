@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use serde_json::Value as Json;
 
-use super::again::{Again, Given};
+use super::again::{Again, Rerun};
 use super::caller::Caller;
 use super::context::Context;
 use super::draft::Draft;
@@ -283,7 +283,7 @@ pub(super) trait AnyCallable: Send + Sync {
         draft: &mut Draft,
     ) -> Result<Json, CallError>;
     /// Runs it once more on what a run was given; nothing is kept.
-    fn again(&self, given: &Given<'_>) -> Result<Again, ReplayError>;
+    fn again(&self, rerun: &Rerun<'_>) -> Result<Again, ReplayError>;
 }
 
 pub(super) struct Typed<F, M> {
@@ -361,7 +361,7 @@ impl<M: 'static, F: Callable<M>> AnyCallable for Typed<F, M> {
         let json = |value| <F::Output as Output>::Kind::json(&value);
         caller.join(&self.function, registered, &mut slots, draft, json)
     }
-    fn again(&self, given: &Given<'_>) -> Result<Again, ReplayError> {
-        given.run(&self.function)
+    fn again(&self, rerun: &Rerun<'_>) -> Result<Again, ReplayError> {
+        rerun.run(&self.function)
     }
 }

@@ -105,8 +105,8 @@ impl<'r> Caller<'r> {
         // What was given may be gone since, and edits that are held may not be committed for the sake of a comparison.
         let given = catch_unwind(AssertUnwindSafe(given)).ok().flatten();
         let same = given.is_none_or(|given| {
-            let given = self.registry.inner.archive.arguments(&given);
-            run.arguments().len() == given.len() && run.arguments().iter().zip(&given).all(|(was, is)| alike(was, is))
+            let (were, are) = (run.arguments(), self.registry.inner.archive.arguments(&given));
+            were.len() == are.len() && were.iter().zip(&are).all(|(was, is)| alike(was, is))
         });
         if run.callable() != &**registered.name() || !same {
             return Err(CallError::KeyTaken { key: key.to_string(), position, callable: run.callable().to_owned() });

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::Registry;
-use super::again::{Again, Given, Redrawn, told};
+use super::again::{Again, Redrawn, Rerun, told};
 use super::callable::{AnyCallable, Callable, Typed};
 use super::error::ArgumentError;
 use super::held::caught;
@@ -107,6 +107,15 @@ pub enum ReplayError {
         "{position} is no run: only an entry that a callable made can be replayed, and `Entry::run` tells which are"
     )]
     NoRun {
+        /// The entry.
+        position: Position,
+    },
+    /// It is several runs that made one commit.
+    #[error(
+        "{position} is one commit of several runs: each was given what those before it left, which is not recorded, so that \
+         none of them can be replayed; `Run::parts` tells what they were given"
+    )]
+    Together {
         /// The entry.
         position: Position,
     },
@@ -272,16 +281,20 @@ impl Registry {
     /// ```
     ///
     /// # Errors
-    /// There is no run at this position, no callable has its name now, or what it was given does not fit, is forgotten or
-    /// is erased.
+    /// There is no run at this position, or several that made one commit; no callable has its name now; or what it was given
+    /// does not fit, is forgotten or is erased.
     pub fn replay(&self, position: Position) -> Result<Replayed, ReplayError> {
         let entry = self.history().entry(position)?;
         let run = entry.run().ok_or(ReplayError::NoRun { position })?;
+        if run.stands_for_several() {
+            return Err(ReplayError::Together { position });
+        }
         self.run_again(&entry, run, &self.code(run.callable())?)
     }
 
     /// Runs all runs of a callable again that a stretch of the log has, by the callable that has this name now: one for each
-    /// step of the iterator, oldest first. See [`Registry::replay`].
+    /// step of the iterator, oldest first. See [`Registry::replay`]. A commit of several runs, of which this is one, is told
+    /// once, and cannot be replayed ([`ReplayError::Together`]).
     ///
     /// # Errors
     /// No callable has this name now, or the stretch is not one of this log.
@@ -356,7 +369,7 @@ impl Registry {
         let recorded = Recorded::of(&self.history(), entry, row_of::<Receipt>())?;
         let (arguments, parameters) = (run.arguments(), code.parameters());
         let again = |ids: &Arc<Redrawn>| -> Result<Again, ReplayError> {
-            code.callable().again(&Given {
+            code.callable().again(&Rerun {
                 registry: self,
                 position,
                 callable: run.callable().into(),

@@ -70,7 +70,11 @@ impl Replays<'_> {
                 Ok(entry) => entry,
                 Err(error) => return Some((position, Err(error.into()))),
             };
-            if let Some(run) = entry.run().filter(|run| run.callable() == self.callable) {
+            let Some(run) = entry.run() else { continue };
+            if run.parts().iter().any(|part| part.callable == self.callable) {
+                return Some((position, Err(ReplayError::Together { position })));
+            }
+            if run.callable() == self.callable {
                 return Some((position, self.registry.run_again(&entry, run, &self.code)));
             }
         }

@@ -33,7 +33,7 @@ pub struct CallableStats {
     pub conflicts: u64,
     /// How often it ran again for that.
     pub retries: u64,
-    /// How many versions it made.
+    /// How many versions it made by commits of its own: those of a commit of several runs are no single run's.
     pub versions: u64,
     /// How long half of the executions took at most, those that were in conflict included.
     pub p50: Duration,
@@ -79,7 +79,7 @@ impl fmt::Display for CallableStats {
     }
 }
 
-/// How many parts a tally has: threads that run one callable at a time find a part each.
+/// How many parts the counts have: threads that run one callable at a time find a part each.
 const PARTS: usize = 4;
 
 /// What is longer counts as an hour, so that the histogram is bounded: 136 KB a part, and far less for short runs.
@@ -90,7 +90,7 @@ const DIGITS: u8 = 3;
 
 /// What is counted of one callable. A part is made when a thread first needs it.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(super) struct Counts {
     parts: [OnceLock<Box<Part>>; PARTS],
 }
 
@@ -116,7 +116,7 @@ pub(super) enum Came {
     Nothing,
 }
 
-impl Tally {
+impl Counts {
     fn part(&self, index: usize) -> &Part {
         self.parts[index].get_or_init(|| Box::new(Part::new()))
     }
@@ -209,7 +209,7 @@ fn histogram() -> Histogram<u32> {
     Histogram::new(DIGITS).expect("as many digits as there can be are five")
 }
 
-/// The part of every tally that this thread begins with.
+/// The part of all counts that this thread begins with.
 fn own_part() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
@@ -240,11 +240,11 @@ impl Registry {
     /// ```
     #[must_use]
     pub fn stats(&self) -> Option<Stats> {
-        let tallied = |registered: &Arc<super::Registered>| {
-            let tally = registered.watched.tally.as_ref()?;
-            Some(tally.stats(Arc::clone(registered.name())))
+        let counted = |registered: &Arc<super::Registered>| {
+            let counts = registered.watched.counts.as_ref()?;
+            Some(counts.stats(Arc::clone(registered.name())))
         };
-        let callables = self.inner.table.all().iter().filter_map(tallied).collect();
+        let callables = self.inner.table.all().iter().filter_map(counted).collect();
         self.inner.watching.stats.then_some(Stats { callables })
     }
 }

@@ -45,7 +45,8 @@ impl Ends {
     pub(super) fn within(self, history: &History) -> Result<(Position, Position), ReadError> {
         let first = match self.first {
             None => Position(1),
-            Some(End::At(when)) => first_of(history, when)?,
+            // An empty log is at the position 0, and no entry is.
+            Some(End::At(when)) => first_of(history, when)?.max(Position(1)),
             Some(End::Before(when)) => Position(last_before(history, when)?.0 + 1),
         };
         let last = match self.last {
@@ -100,6 +101,6 @@ fn last_of(history: &History, when: When) -> Result<Position, ReadError> {
 fn last_before(history: &History, when: When) -> Result<Position, ReadError> {
     match when {
         When::Time(time) => last_of(history, When::Time(Timestamp::from_micros(time.as_micros().saturating_sub(1)))),
-        when => Ok(Position(history.position(when)?.0 - 1)),
+        when => Ok(Position(history.position(when)?.0.saturating_sub(1))),
     }
 }

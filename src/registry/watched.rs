@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::stats::{Came, Tally};
+use super::stats::{Came, Counts};
 use super::table::Registered;
 use super::{meter, trace};
 
@@ -22,7 +22,7 @@ pub(super) struct Watched {
     observed: AtomicBool,
     /// From how many nanoseconds on a run is slow; the most there can be if none is.
     slow_run: AtomicU64,
-    pub(super) tally: Option<Tally>,
+    pub(super) counts: Option<Counts>,
 }
 
 impl Watched {
@@ -30,7 +30,7 @@ impl Watched {
         let watched = Self {
             observed: AtomicBool::new(true),
             slow_run: AtomicU64::new(u64::MAX),
-            tally: watching.stats.then(Tally::default),
+            counts: watching.stats.then(Counts::default),
         };
         if let Some(threshold) = watching.slow_run {
             watched.set_slow_run(threshold);
@@ -62,8 +62,8 @@ impl Registered {
     /// Counts how long it took, and gives what it was to take at most, if it took longer.
     #[inline]
     pub(super) fn ran(&self, duration: Duration) -> Option<Duration> {
-        if let Some(tally) = &self.watched.tally {
-            tally.ran(duration);
+        if let Some(counts) = &self.watched.counts {
+            counts.ran(duration);
         }
         meter::ran(self.name(), duration);
         let threshold = self.watched.exceeded(duration)?;
@@ -74,16 +74,16 @@ impl Registered {
     /// Counts what a run came to.
     #[inline]
     pub(super) fn ended(&self, came: Came) {
-        if let Some(tally) = &self.watched.tally {
-            tally.ended(came);
+        if let Some(counts) = &self.watched.counts {
+            counts.ended(came);
         }
         meter::ended(self.name(), came);
     }
 
     /// Counts that somebody came first, and whether it is to run again.
     pub(super) fn conflicted(&self, again: bool) {
-        if let Some(tally) = &self.watched.tally {
-            tally.conflicted(again);
+        if let Some(counts) = &self.watched.counts {
+            counts.conflicted(again);
         }
         meter::conflicted(self.name(), again);
     }
