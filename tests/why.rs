@@ -313,7 +313,9 @@ fn of_a_commit_of_many_each_run_is_told_with_what_it_was_given() -> Result<()> {
     assert!(registry.by("dean").execute_many(calls, Commits::OneForAll).iter().all(std::result::Result::is_ok));
     let told = registry.history().why(id::<Student>("Ann"), Student::GPA)?.to_string();
     assert!(
-        told.contains("r2: dean execute_many of raise(Student Ann r1, 0.5), rename(Student Ann r1, \"Anne\")"),
+        told.contains(
+            "r2: dean execute_many of raise(Student Ann r1, 0.5) by code 7, rename(Student Ann r1, \"Anne\")"
+        ),
         "{told}"
     );
     assert!(told.contains("Student Ann r1: added"), "{told}");

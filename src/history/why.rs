@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::read::differs;
 use super::view::guarded;
-use super::{Argument, Entry, History, ReadError};
+use super::{Argument, Entry, History, ReadError, RunPart};
 use crate::diff::{Subject, subject};
 use crate::entity::{AnyCell, Entity, FieldToken, Identity, TypeRow};
 use crate::id::{EntityId, Id};
@@ -212,8 +212,11 @@ impl Origin {
                 words.push(match run.parts().as_slice() {
                     [] => call(run.callable(), &run.arguments()),
                     parts => {
-                        let parts: Vec<String> =
-                            parts.iter().map(|part| call(&part.callable, &part.arguments)).collect();
+                        let told = |part: &RunPart| {
+                            let code = part.code_version.as_ref().map(|version| format!(" by code {version}"));
+                            call(&part.callable, &part.arguments) + &code.unwrap_or_default()
+                        };
+                        let parts: Vec<String> = parts.iter().map(told).collect();
                         format!("{} of {}", run.callable(), parts.join(", "))
                     }
                 });
